@@ -1,0 +1,5 @@
+"""The audit log: one record per request, committed before the first byte of the answer."""
+
+from policies.audit.record import AuditRecord, Prepared, append, prepare
+
+__all__ = ["AuditRecord", "Prepared", "append", "prepare"]

@@ -1,0 +1,104 @@
+"""The issuer's public keys (JWKS, RFC 7517): fetched, cached, fetched again for an unknown kid at a limited rate."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+__all__ = ["KeySet", "KeysUnavailable", "PublicKey"]
+
+_RSA = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
+_EC = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
+_MAX_BYTES = 256 * 1024
+_MIN_RSA_BITS = 2048
+
+
+class KeysUnavailable(Exception):
+    """The issuer's keys cannot be fetched."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A verification key and the algorithms that it may verify."""
+
+    key: RSAPublicKey | EllipticCurvePublicKey
+    algorithms: frozenset[str]
+
+
+def _usable(entry: dict[str, Any]) -> PublicKey | None:
+    """Read one JWK; None for what cannot verify a signature here (symmetric, encryption, short or unknown)."""
+    if entry.get("kty") not in ("RSA", "EC") or entry.get("use", "sig") != "sig":
+        return None
+    try:
+        key = jwt.PyJWK(entry).key
+    except jwt.PyJWTError:
+        return None
+    algorithms: frozenset[str]
+    if isinstance(key, RSAPublicKey) and key.key_size >= _MIN_RSA_BITS:
+        algorithms = _RSA
+    elif isinstance(key, EllipticCurvePublicKey) and key.curve.name in _EC:
+        algorithms = frozenset({_EC[key.curve.name]})
+    else:
+        return None
+    if "alg" in entry:
+        algorithms = algorithms & {entry["alg"]}
+    return PublicKey(key, algorithms) if algorithms else None
+
+
+class KeySet:
+    """The keys of one issuer by kid."""
+
+    def __init__(self, url: str, http: aiohttp.ClientSession, refetch_s: float, ttl_s: float) -> None:
+        self.url = url
+        self._http = http
+        self._refetch_s = refetch_s
+        self._ttl_s = ttl_s
+        self._keys: dict[str, PublicKey] = {}
+        self._tried = float("-inf")
+        self._fetched = float("-inf")
+        self._lock = asyncio.Lock()
+        self.generation = 0
+
+    async def key(self, kid: str) -> PublicKey | None:
+        """Give the key named `kid`, fetching when it is unknown or the set is old, at most once per `refetch_s`."""
+        now = time.monotonic()
+        if kid in self._keys and now - self._fetched < self._ttl_s:
+            return self._keys[kid]
+        async with self._lock:
+            now = time.monotonic()
+            if now - self._tried >= self._refetch_s and (kid not in self._keys or now - self._fetched >= self._ttl_s):
+                await self._fetch(now)
+        return self._keys.get(kid)
+
+    async def refresh(self) -> None:
+        """Fetch the keys now, whatever their age."""
+        async with self._lock:
+            await self._fetch(time.monotonic())
+
+    async def _fetch(self, now: float) -> None:
+        self._tried = now
+        try:
+            async with self._http.get(self.url, allow_redirects=False) as answer:
+                if answer.status != 200:
+                    raise KeysUnavailable(f"{self.url} answered {answer.status}")
+                body = await answer.content.read(_MAX_BYTES + 1)
+                if len(body) > _MAX_BYTES:
+                    raise KeysUnavailable(f"{self.url} is longer than {_MAX_BYTES} bytes")
+                document = await answer.json(content_type=None)
+        except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as error:
+            raise KeysUnavailable(f"{self.url} cannot be read: {type(error).__name__}") from error
+        keys = {
+            entry["kid"]: usable
+            for entry in document.get("keys", [])
+            if isinstance(entry, dict) and isinstance(entry.get("kid"), str) and (usable := _usable(entry))
+        }
+        if keys.keys() != self._keys.keys():
+            self.generation += 1
+        self._keys, self._fetched = keys, now

@@ -1,0 +1,168 @@
+"""The trust as its users hold it: who calls, for which purpose, and what they may see.
+
+Theory of operation. A decision is asked of OPA once per (caller, purpose, action, tenant) and kept while the revision
+of the rules stands. It is served from memory only while both the engine's heartbeat and the revision watch are
+younger than one second, so that a platform cut off from its rules refuses instead of remembering. `cached` is the hot
+path: one dictionary look-up and two comparisons, no I/O.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import asyncpg
+
+from policies.caller import ANY_PURPOSE, DPV, Caller, PurposeError
+from policies.decision import OPEN, Action, Decision, EngineUnavailable
+from policies.egress import session
+from policies.keys import KeySet, KeysUnavailable
+from policies.opa import Engine
+from policies.pdp import ask
+from policies.settings import PolicySettings
+from policies.store.connect import open_pool
+from policies.store.revision import RevisionWatch
+from policies.token import Verifier
+
+__all__ = ["Trust"]
+
+_Key = tuple[str, str, str, str]
+
+
+@dataclass(slots=True)
+class _Kept:
+    decision: Decision
+    until: float  # epoch seconds
+
+
+class Trust:
+    """Verifies callers and decides. Open it with `Trust.open`, close it with `close`."""
+
+    def __init__(self, settings: PolicySettings, pool: asyncpg.Pool, dsn: str) -> None:
+        self.settings = settings
+        self._pool = pool
+        self._http = session(settings.egress, timeout_s=3.0)
+        self._keys = KeySet(settings.jwks_url, self._http, settings.jwks_refetch_s, settings.jwks_ttl_s)
+        self._verifier = Verifier(
+            self._keys, settings.issuer, settings.audience, settings.token_leeway_s, settings.token_max_bytes
+        )
+        self._engine = Engine(settings.opa_url, settings.opa_timeout_s, settings.heartbeat_s)
+        self._watch = RevisionWatch(dsn, settings.heartbeat_s, self._changed)
+        self._kept: dict[_Key, _Kept] = {}
+        self._asking: dict[_Key, asyncio.Task[Decision]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._open = settings.access == "open"
+        self.known = self._verifier.known
+
+    @classmethod
+    async def open(cls, settings: PolicySettings, dsn: str | None = None) -> Trust:
+        """Start following revision, engine and keys. `dsn` is the caller's own login (default: datapolis_policies).
+
+        Starts also while the engine or the issuer is away: decisions then answer EngineUnavailable until they are back.
+        """
+        dsn = dsn or settings.dsn_policies.get_secret_value()
+        trust = cls(settings, await open_pool(dsn, size=2), dsn)
+        with suppress(KeysUnavailable):
+            await trust._keys.refresh()
+        trust._tasks = [asyncio.create_task(job) for job in (trust._watch.run(), trust._refresh_keys())]
+        if not trust._open:
+            trust._tasks.append(asyncio.create_task(trust._engine.run()))
+        return trust
+
+    async def close(self) -> None:
+        """Stop following and close every connection."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._watch.close()
+        await self._engine.close()
+        await self._http.close()
+        await self._pool.close()
+
+    @property
+    def revision(self) -> int:
+        """The revision of the rules last seen; raise of it means: decide again."""
+        return self._watch.revision
+
+    async def verify(self, headers: Mapping[str, str]) -> Caller:
+        """Tell who calls (`authorization` in lower case); the public without a token. Raises TokenError: 401."""
+        return await self._verifier.verify(headers)
+
+    def purpose(self, caller: Caller, header: str | None) -> str:
+        """Tell the request's purpose, an IRI, from its `Data-Purpose` header and the token. Raises PurposeError: 400."""
+        if header:
+            wanted = DPV + header[4:] if header.startswith("dpv:") else header
+            if caller.purposes and wanted not in caller.purposes:
+                raise PurposeError(
+                    f"Data-Purpose {wanted} is not among the token's purposes: {', '.join(caller.purposes)}"
+                )
+            return wanted
+        if len(caller.purposes) > 1:
+            raise PurposeError(f"name one purpose in the header Data-Purpose: {', '.join(caller.purposes)}")
+        return caller.purposes[0] if caller.purposes else ANY_PURPOSE
+
+    def cached(self, caller: Caller, purpose: str, action: Action, tenant: str) -> Decision | None:
+        """Give the decision from memory, or None when it must be asked; sync, for the hot path."""
+        if self._open:
+            return OPEN
+        kept = self._kept.get((caller.key, purpose, action, tenant))
+        if kept is None or kept.until <= time.time() or self._stale():
+            return None
+        return kept.decision
+
+    async def decide(self, caller: Caller, purpose: str, action: Action, tenant: str) -> Decision:
+        """Decide, from memory or by asking OPA. Raises EngineUnavailable (503) rather than decide on old rules."""
+        decision = self.cached(caller, purpose, action, tenant)
+        if decision is not None:
+            return decision
+        key = (caller.key, purpose, action, tenant)
+        task = self._asking.get(key)
+        if task is None:
+            task = asyncio.create_task(self._decide(key, caller, action))
+            self._asking[key] = task
+            task.add_done_callback(lambda _: self._asking.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def _decide(self, key: _Key, caller: Caller, action: Action) -> Decision:
+        await self._fresh()
+        _, purpose, _, tenant = key
+        try:
+            async with self._pool.acquire() as conn:
+                decision = await ask(self._engine, conn, caller, purpose, action, tenant, self.settings.catalog_url)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise EngineUnavailable(f"the agreements cannot be read: {type(error).__name__}") from error
+        if decision.revision == self._watch.revision:
+            if len(self._kept) >= self.settings.decision_cache:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = _Kept(decision, decision.until.timestamp() if decision.until else float("inf"))
+        return decision
+
+    def _stale(self) -> bool:
+        oldest = time.monotonic() - self.settings.stale_after_s
+        return self._engine.seen_at < oldest or self._watch.seen_at < oldest
+
+    async def _fresh(self) -> None:
+        """Look again at what has grown old, and refuse if it cannot be renewed."""
+        oldest = time.monotonic() - self.settings.stale_after_s
+        if self._watch.seen_at < oldest:
+            await self._watch_now()
+        if self._engine.seen_at < oldest:
+            await self._engine.beat()
+
+    async def _watch_now(self) -> None:
+        try:
+            await asyncio.wait_for(self._watch.poll(), self.settings.stale_after_s)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise EngineUnavailable(f"the revision of the rules cannot be read: {type(error).__name__}") from error
+
+    async def _refresh_keys(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.jwks_ttl_s / 2)
+            with suppress(KeysUnavailable):
+                await self._keys.refresh()
+
+    def _changed(self, revision: int) -> None:
+        self._kept.clear()
