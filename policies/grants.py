@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from broker.core.parse_q import parse_q
-from broker.core.parse_scope import parse_scope
 
 from broker.core.access import ALL, Access, AttrSet, Grant, Prohibition
 from broker.core.query import And, GeoRel, Node
@@ -19,6 +17,9 @@ LOCATION = "https://uri.etsi.org/ngsi-ld/location"
 
 def target_filter(target: Mapping[str, Any]) -> Node:
     """Parse a target's `q`, `scopeQ` and `area` (a polygon that the default geometry must lie within)."""
+    from broker.core.parse_q import parse_q
+    from broker.core.parse_scope import parse_scope
+
     items: list[Node] = []
     if "q" in target:
         terms: Mapping[str, str] = target.get("terms", {})

@@ -92,13 +92,12 @@ class Trust:
         return await self._verifier.verify(headers)
 
     def purpose(self, caller: Caller, header: str | None) -> str:
-        """Tell the request's purpose, an IRI, from its `Data-Purpose` header and the token. Raises PurposeError: 400."""
+        """Tell the request's purpose, an IRI, from its `Data-Purpose` header and the token. PurposeError: 400."""
         if header:
             wanted = DPV + header[4:] if header.startswith("dpv:") else header
             if caller.purposes and wanted not in caller.purposes:
-                raise PurposeError(
-                    f"Data-Purpose {wanted} is not among the token's purposes: {', '.join(caller.purposes)}"
-                )
+                known = ", ".join(caller.purposes)
+                raise PurposeError(f"Data-Purpose {wanted} is not among the token's purposes: {known}")
             return wanted
         if len(caller.purposes) > 1:
             raise PurposeError(f"name one purpose in the header Data-Purpose: {', '.join(caller.purposes)}")
