@@ -1,0 +1,1 @@
+"""Kafka: producing, and consuming from positions that live in PostgreSQL."""

@@ -1,0 +1,1 @@
+"""Background roles: ingest, relay, notify, expire."""
