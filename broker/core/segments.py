@@ -1,0 +1,127 @@
+"""Attribute segments: a document as a row stores it, one JSON text per attribute.
+
+A segment that starts with `{` or `[` holds core short names only: it reads the same under every @context and goes
+into answers as it is. One that holds names to compact (sub-attributes, keys of compound values, `vocab`, `objectType`,
+`valueType`) starts with a space. orjson is allowed in `core`: it is computation, not I/O.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import shapely
+from shapely.geometry import shape
+
+from broker.core.entity import ENTITY_MEMBERS, INSTANCE_MEMBERS, Doc, Instance, default_instance
+
+__all__ = ["Segments", "doc", "ewkb", "geometry_of", "parse", "scalar_of", "segment", "segments"]
+
+_SRID = 4326
+_POINT = struct.Struct("<BIIdd")
+_POINT_TAG = 0x20000001
+_NAMED_MEMBERS = frozenset({"vocab", "objectType", "valueType", "entityTypeSealed"})
+_OPAQUE_MEMBERS = frozenset({"json", "languageMap", "object", "objectList"})
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """A document's attributes as columns; `names[i]` goes with `segs[i]`. `geo`: EWKB (SRID 4326) per GeoProperty."""
+
+    names: list[str]
+    segs: list[str]
+    vals: dict[str, Any]
+    geo: dict[str, bytes]
+
+
+def segments(document: Doc) -> Segments:
+    """Split a document into the columns of its row."""
+    names, segs, vals, geo = [], [], {}, {}
+    for name, value in document.items():
+        if name in ENTITY_MEMBERS:
+            continue
+        names.append(name)
+        segs.append(segment(value))
+        vals[name] = scalar_of(value)
+        shaped = geometry_of(value)
+        if shaped is not None:
+            geo[name] = shaped
+    return Segments(names, segs, vals, geo)
+
+
+def doc(id: str, types: Sequence[str], scopes: Sequence[str] | None, names: Iterable[str], segs: Iterable[str]) -> Doc:
+    """Build the document of a row again."""
+    found: Doc = {"id": id, "type": list(types)}
+    if scopes:
+        found["scope"] = list(scopes)
+    for name, text in zip(names, segs, strict=True):
+        found[name] = orjson.loads(text)
+    return found
+
+
+def segment(value: Instance | list[Instance]) -> str:
+    """Write an attribute's instance or instances as a segment text."""
+    text = orjson.dumps(value).decode()
+    return " " + text if _has_names(value) else text
+
+
+def parse(text: str) -> Instance | list[Instance]:
+    """Read a segment."""
+    found: Instance | list[Instance] = orjson.loads(text)
+    return found
+
+
+def scalar_of(value: Instance | list[Instance]) -> str | int | float | bool | list[Any]:
+    """Return what goes into `vals`: the value of the only instance, if that is a default one and its value a scalar.
+
+    Any other attribute gives `[]`, which tells queries to read the segment: so one index on `vals -> IRI` finds both.
+    """
+    if isinstance(value, list) or "datasetId" in value:
+        return []
+    for member in ("value", "object", "vocab"):
+        found = value.get(member)
+        if isinstance(found, str | int | float):
+            return found
+    return []
+
+
+def geometry_of(value: Instance | list[Instance]) -> bytes | None:
+    """Return the default instance's geometry as EWKB if the attribute is a GeoProperty."""
+    found = default_instance(value)
+    if found is None or found.get("type") != "GeoProperty":
+        return None
+    geometry = found.get("value")
+    return ewkb(geometry) if isinstance(geometry, dict) else None
+
+
+def ewkb(geometry: dict[str, Any]) -> bytes:
+    """Encode a GeoJSON geometry (already validated; lon/lat) for PostGIS, made valid if it crosses itself; 2D."""
+    if geometry["type"] == "Point":
+        lon, lat = geometry["coordinates"][:2]
+        return _POINT.pack(1, _POINT_TAG, _SRID, lon, lat)
+    found = shapely.force_2d(shape(geometry))
+    if not found.is_valid:
+        found = shapely.make_valid(found)
+    return bytes(shapely.to_wkb(shapely.set_srid(found, _SRID), include_srid=True))
+
+
+def _has_names(value: Instance | list[Instance]) -> bool:
+    if isinstance(value, list):
+        return any(_has_names(one) for one in value)
+    for key, item in value.items():
+        if key not in INSTANCE_MEMBERS or key in _NAMED_MEMBERS:
+            return True
+        if isinstance(item, dict | list) and key not in _OPAQUE_MEMBERS and value.get("type") != "GeoProperty":
+            if _compound(item):
+                return True
+    return False
+
+
+def _compound(value: Any) -> bool:
+    """Say whether a compound value holds an object with members (whose keys are names)."""
+    if isinstance(value, dict):
+        return bool(value)
+    return isinstance(value, list) and any(_compound(one) for one in value)
