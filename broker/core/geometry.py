@@ -33,7 +33,7 @@ def fault(value: Any) -> str | None:
     kind = value.get("type")
     if kind not in _DEPTH:
         return f"{kind!r:.40} is no geometry type; these are: {', '.join(_DEPTH)}"
-    coordinates = value.get("coordinates")
+    coordinates: Any = value.get("coordinates")
     found = _check(coordinates, _DEPTH[kind])
     if found is not None:
         return found

@@ -114,9 +114,8 @@ def _has_names(value: Instance | list[Instance]) -> bool:
     for key, item in value.items():
         if key not in INSTANCE_MEMBERS or key in _NAMED_MEMBERS:
             return True
-        if isinstance(item, dict | list) and key not in _OPAQUE_MEMBERS and value.get("type") != "GeoProperty":
-            if _compound(item):
-                return True
+        if key not in _OPAQUE_MEMBERS and _compound(item) and value.get("type") != "GeoProperty":
+            return True
     return False
 
 

@@ -50,7 +50,10 @@ def infer(raw: Any, path: str) -> Instance | list[Instance]:
 
 
 def _is_instance(raw: dict[str, Any]) -> bool:
-    return raw.get("type", raw.get("@type")) in KINDS or ("type" not in raw and not _VALUE_MEMBERS.isdisjoint(raw))
+    kind = raw.get("type", raw.get("@type"))
+    if kind is None:
+        return not _VALUE_MEMBERS.isdisjoint(raw)
+    return isinstance(kind, str) and kind in KINDS
 
 
 def _infer_one(raw: dict[str, Any], path: str) -> Instance:
