@@ -1,0 +1,47 @@
+"""Connections of the catalog to PostgreSQL, and the lock that lets one assessor work at a time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeAlias
+
+import asyncpg
+import orjson
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Conn: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+else:
+    Conn = asyncpg.Connection
+    Pool = asyncpg.Pool
+
+__all__ = ["Conn", "Pool", "assessor_lock", "open_pool"]
+
+_ASSESSOR = 0x646174706F6C6973  # any fixed number; the same for every assessor of a database
+
+
+async def _codecs(conn: Conn) -> None:
+    await conn.set_type_codec(
+        "jsonb", encoder=lambda v: orjson.dumps(v).decode(), decoder=orjson.loads, schema="pg_catalog"
+    )
+
+
+async def open_pool(dsn: str, size: int = 4, timeout_s: float = 10.0) -> Pool:
+    """Open a pool that reads jsonb as Python values."""
+    return await asyncpg.create_pool(
+        dsn, min_size=1, max_size=size, init=_codecs, timeout=timeout_s, command_timeout=timeout_s
+    )
+
+
+@asynccontextmanager
+async def assessor_lock(conn: Conn) -> AsyncIterator[bool]:
+    """Whether this connection may assess now; another assessor holds the lock otherwise."""
+    held = bool(await conn.fetchval("SELECT pg_try_advisory_lock($1)", _ASSESSOR))
+    try:
+        yield held
+    finally:
+        if held and not conn.is_closed():
+            await conn.execute("SELECT pg_advisory_unlock($1)", _ASSESSOR)

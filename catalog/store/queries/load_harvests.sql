@@ -1,0 +1,1 @@
+SELECT domain, first_at, at, facts FROM catalog.harvests ORDER BY position, domain

@@ -1,0 +1,115 @@
+"""Keep and read back what each round of assessment found: harvests, evidence and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from catalog.dataset import Harvest
+from catalog.readiness import GATES, Evidence, Status, Verdict
+from catalog.store.connect import Conn
+from catalog.store.named import statement
+
+__all__ = ["Change", "DomainRecord", "load", "save"]
+
+_HARVEST = TypeAdapter(Harvest)
+_EVIDENCE = TypeAdapter(Evidence)
+_ORDER = {name: i for i, (name, _) in enumerate(GATES)}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One version of a domain's verdict: what it was, since when, until when it was last confirmed."""
+
+    version: int
+    status: Status
+    failing: tuple[str, ...]
+    reason: str
+    since: datetime
+    last_at: datetime
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DomainRecord:
+    """All that is stored of one domain. `verdict` is as it was assessed; judge it with `readiness.status_at`."""
+
+    harvest: Harvest
+    issued: datetime
+    verdict: Verdict
+    since: datetime | None
+    history: tuple[Change, ...]
+
+
+async def save(conn: Conn, harvests: Sequence[Harvest], verdicts: Sequence[Verdict], at: datetime) -> list[str]:
+    """Store one round in one transaction; return the domains whose verdict changed. A domain not given is forgotten,
+    its evidence and verdicts stay."""
+    facts = [
+        {"domain": h.domain.name, "position": i, "facts": _HARVEST.dump_python(h, mode="json")}
+        for i, h in enumerate(harvests)
+    ]
+    evidence = [_EVIDENCE.dump_python(e, mode="json") for v in verdicts for e in v.gates]
+    said = [
+        {"domain": v.domain, "status": v.status, "failing": v.failing, "reason": v.reason, "expires": v.expires}
+        for v in verdicts
+    ]
+    async with conn.transaction():
+        await conn.execute(statement("save_harvests"), facts, at)
+        await conn.execute(statement("save_evidence"), evidence, at)
+        return [row["domain"] for row in await conn.fetch(statement("save_verdicts"), said, at)]
+
+
+async def load(conn: Conn, versions: int = 200) -> list[DomainRecord]:
+    """Every domain of the last round in the city's order, with at most `versions` of its newest verdicts."""
+    rows = await conn.fetch(statement("load_harvests"))
+    names = [row["domain"] for row in rows]
+    evidence: dict[str, list[Evidence]] = {name: [] for name in names}
+    for row in await conn.fetch(statement("load_evidence"), names):
+        evidence[row["domain"]].append(_evidence(row))
+    history: dict[str, list[Change]] = {name: [] for name in names}
+    for row in await conn.fetch(statement("load_verdicts"), names, versions):
+        history[row["domain"]].append(_change(row))
+    return [_record(row, evidence[row["domain"]], history[row["domain"]]) for row in rows]
+
+
+def _record(row: Any, evidence: list[Evidence], history: list[Change]) -> DomainRecord:
+    gates = tuple(sorted((e for e in evidence if e.gate in _ORDER), key=lambda e: _ORDER[e.gate]))
+    last = history[-1].last_at if history else row["at"]
+    return DomainRecord(
+        _HARVEST.validate_python(row["facts"]),
+        row["first_at"],
+        Verdict(row["domain"], last, gates),
+        _since(history),
+        tuple(history),
+    )
+
+
+def _since(history: Sequence[Change]) -> datetime | None:
+    """Since when the present status holds, over versions that only differ in their failing gates."""
+    since = None
+    for change in reversed(history):
+        if change.status != history[-1].status:
+            break
+        since = change.since
+    return since
+
+
+def _evidence(row: Any) -> Evidence:
+    names = ("domain", "gate", "value", "target", "unit", "at", "expires", "source", "method", "passed", "reason")
+    return Evidence(*(row[name] for name in names))
+
+
+def _change(row: Any) -> Change:
+    return Change(
+        row["version"],
+        row["status"],
+        tuple(row["failing"]),
+        row["reason"],
+        row["since"],
+        row["last_at"],
+        row["expires"],
+    )
