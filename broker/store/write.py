@@ -1,20 +1,173 @@
-"""The write engine."""
+"""The write engine: many changes, one transaction, set-based SQL around a pure function.
+
+Theory of operation. `apply` locks the rows of all changed entities in the order of their ids, so that two engines
+never wait for each other in a circle. Each change then goes through `broker.core.patch.apply` in the order given, one
+entity's changes one upon the other. What comes out is written by one statement per table: state, side tables, history,
+outbox.
+
+An entity that does not exist has no row to lock. Its INSERT may find that somebody else made it meanwhile, or that it
+was made and deleted (its tombstone has changed): then only the changes of that entity are undone and run again on what
+is there now. A tombstone keeps the floor below which nothing comes back, and the last version, so that the versions
+of an entity never repeat.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeAlias
 
-from broker.store.change import Change, Outcome
+from broker.core import change as change_event
+from broker.core import patch, times
+from broker.core.entity import LOCATION
+from broker.core.errors import AlreadyExists, NgsiLdError, ResourceNotFound
+from broker.core.patch import Change, Row, Tombstone
+from broker.store import entities, history
 from broker.store.pool import Conn
 
-__all__ = ["Change", "Outcome", "apply"]
+__all__ = ["Change", "Guard", "Outcome", "Row", "apply"]
+
+Guard: TypeAlias = Callable[[Row | None, Row | None], NgsiLdError | None]
+"""Sees an entity before and after a change (None: absent), under the row's lock; an error refuses the change."""
 
 
-async def apply(conn: Conn, tenant: str, changes: Sequence[Change], now: datetime) -> list[Outcome]:
-    """Apply the changes in the caller's transaction, in the order given per entity.
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one change. `result` is patch's, or `refused` by its guard; `version` is the entity's afterwards.
 
-    `conn` is lent to the tenant (`Pool.lend(schema)`) and inside a transaction. `tenant` is the tenant's name, which
-    goes into the outbox.
+    `noop` is a replay or late data: nothing new entered the current state, though history may have grown.
     """
-    raise NotImplementedError
+
+    entity: str
+    result: str
+    version: int | None = None
+    error: NgsiLdError | None = None
+
+
+@dataclass(slots=True)
+class _Work:
+    """One entity while its changes run: as stored, and as it will be."""
+
+    stored: Row | None
+    tombstone: Tombstone | None
+    row: Row | None
+    found: Tombstone | None
+    geo: dict[str, bytes | None] = field(default_factory=dict)
+    history: list[patch.HistoryRow] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+
+
+async def apply(
+    conn: Conn,
+    tenant: str,
+    changes: Sequence[Change],
+    now: datetime,
+    guards: Sequence[Guard | None] | None = None,
+) -> list[Outcome]:
+    """Apply the changes in the caller's transaction, in the order given per entity; outcomes in the order given.
+
+    `conn` is lent to the tenant (`Pool.lend(schema)`) and is inside a transaction. `tenant` is the tenant's name, for
+    the change events. `now` (aware) is the instant of the write. `guards` go with `changes` one to one. Raises only the
+    database's errors.
+    """
+    outcomes: dict[int, Outcome] = {}
+    by_entity: dict[str, list[int]] = {}
+    for at, change in enumerate(changes):
+        by_entity.setdefault(change.id, []).append(at)
+    done: dict[str, _Work] = {}
+    todo = sorted(by_entity)
+    while todo:
+        rows, tombstones = await entities.lock(conn, todo, now)
+        work: dict[str, _Work] = {}
+        for one in todo:
+            row, tombstone = rows.get(one), tombstones.get(one)
+            work[one] = _Work(row, tombstone, row, tombstone)
+            for at in by_entity[one]:
+                outcomes[at] = _step(work[one], tenant, changes[at], now, guards[at] if guards is not None else None)
+        done.update(work)
+        todo = await _insert(conn, work)
+    await _store(conn, done)
+    await history.append(conn, tenant, [row for work in done.values() for row in work.history])
+    await entities.tell(conn, tenant, [(one, event) for one, work in done.items() for event in work.events])
+    return [outcomes[at] for at in range(len(changes))]
+
+
+def _step(work: _Work, tenant: str, change: Change, now: datetime, guard: Guard | None) -> Outcome:
+    """Run one change on the entity as it stands now."""
+    before = work.row
+    result = patch.apply(before, change, now, work.tombstone)
+    if result.outcome == "conflict":
+        return Outcome(change.id, "conflict", None, AlreadyExists(f"{change.id} already exists"))
+    if result.outcome == "missing":
+        return Outcome(change.id, "missing", None, ResourceNotFound(f"{change.id} was not found"))
+    after = None if result.outcome == "deleted" else result.row or before
+    if guard is not None:
+        error = guard(before, after)
+        if error is not None:
+            return Outcome(change.id, "refused", before.version if before else None, error)
+    work.row = after
+    work.history.extend(result.history)
+    if result.tombstone is not None:
+        work.tombstone = result.tombstone
+    elif after is not None:
+        work.tombstone = None
+    if after is None:
+        work.geo = dict.fromkeys(before.names) if before is not None else {}
+    else:
+        work.geo.update(result.geo)
+    if result.op is not None:
+        types = after.types if after is not None else before.types if before is not None else []
+        event = change_event.payload(
+            tenant, change.id, types, result.version, times.of(now), result.op, result.attrs, change.cause
+        )
+        work.events.append(event.decode())
+    return Outcome(change.id, result.outcome, after.version if after else None)
+
+
+async def _insert(conn: Conn, work: dict[str, _Work]) -> list[str]:
+    """Insert the entities that are new; return the ids that must run again because somebody else was quicker."""
+    new = [(one.row, one.geo.get(LOCATION)) for one in work.values() if one.stored is None and one.row is not None]
+    if not new:
+        return []
+    inserted = await entities.insert(conn, new)
+    lost = [row.id for row, _ in new if row.id not in inserted]
+    exhumed = await entities.exhume(conn, sorted(inserted))
+    undone = [one for one, tombstone in exhumed.items() if tombstone != work[one].found]
+    await entities.remove(conn, undone)
+    await entities.bury(conn, [(one, exhumed[one]) for one in undone])
+    return sorted([*lost, *undone])
+
+
+async def _store(conn: Conn, done: dict[str, _Work]) -> None:
+    """Write what the changes came to: rows, tombstones, side tables."""
+    updated: list[tuple[Row, bytes | None]] = []
+    moved: list[str] = []
+    add_types: list[tuple[str, str]] = []
+    drop_types: list[tuple[str, str]] = []
+    geometries: list[tuple[str, str, bytes | None]] = []
+    for one, work in done.items():
+        if work.row is None:
+            continue
+        old = work.stored.types if work.stored is not None else []
+        new = work.row.types
+        if old != new:
+            add_types.extend((name, one) for name in new if name not in old)
+            drop_types.extend((name, one) for name in old if name not in new)
+        geometries.extend((one, name, geometry) for name, geometry in work.geo.items() if name != LOCATION)
+        if work.stored is not None and work.row is not work.stored:
+            updated.append((work.row, work.geo.get(LOCATION)))
+            if LOCATION in work.geo:
+                moved.append(one)
+    await entities.update(conn, updated, moved)
+    await entities.remove(conn, [one for one, work in done.items() if work.stored is not None and work.row is None])
+    await entities.bury(
+        conn,
+        [
+            (one, work.tombstone)
+            for one, work in done.items()
+            if work.row is None and work.tombstone is not None and work.tombstone != work.found
+        ],
+    )
+    await entities.type_as(conn, add_types, drop_types)
+    await entities.place(conn, geometries)

@@ -82,22 +82,28 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 DECLARE
     s text := 't_' || substr(encode(sha256(convert_to(p_tenant, 'UTF8')), 'hex'), 1, 16);
     d record;
+    with_set text := CASE WHEN current_setting('server_version_num')::integer >= 160000
+                          THEN ' WITH INHERIT FALSE, SET TRUE' ELSE '' END;
 BEGIN
-    IF p_tenant !~ '^[A-Za-z0-9_-]{1,64}$' THEN
-        RAISE EXCEPTION 'tenant name % is not 1 to 64 of letters, digits, _ and -', p_tenant USING ERRCODE = '22023';
+    IF p_tenant !~ '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$' THEN
+        RAISE EXCEPTION 'tenant name % is not 1 to 63 of letters, digits, _, - and .', p_tenant USING ERRCODE = '22023';
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('datapolis.create_tenant', 0));
     IF EXISTS (SELECT FROM broker.tenants WHERE tenant = p_tenant) THEN
         RETURN s;
     END IF;
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = s) THEN
-        EXECUTE format('CREATE ROLE %I NOLOGIN', s);
+    -- Roles belong to the whole cluster: another database may have made this one, or be making it now.
+    BEGIN
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = s) THEN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', s);
+        END IF;
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN
+        NULL;
+    END;
+    IF NOT pg_has_role('datapolis_broker', s, 'MEMBER') THEN
+        EXECUTE format('GRANT %I TO datapolis_broker', s) || with_set;
     END IF;
-    IF current_setting('server_version_num')::integer >= 160000 THEN
-        EXECUTE format('GRANT %I TO datapolis_broker WITH INHERIT FALSE, SET TRUE', s);
-        EXECUTE format('GRANT datapolis_tenant TO %I WITH INHERIT TRUE, SET FALSE', s);
-    ELSE
-        EXECUTE format('GRANT %I TO datapolis_broker', s);
+    IF NOT pg_has_role(s, 'datapolis_tenant', 'USAGE') THEN
         EXECUTE format('GRANT datapolis_tenant TO %I', s);
     END IF;
     EXECUTE format('CREATE SCHEMA %I', s);

@@ -3,8 +3,10 @@
 -- entities: names[i] is an attribute's IRI, segs[i] the JSON text of its instance (object) or instances (array). A
 -- segment that starts with a space has names inside that need compaction; any other can be sent as it is. vals holds
 -- {IRI: scalar} of attributes with exactly one default instance whose value, object or vocab is a JSON scalar. meta is
--- {IRI: {datasetId or "": [observedAt, createdAt, modifiedAt, receivedAt, event]}}.
--- entity_geo holds every GeoProperty instance but the default instance of `location`, which is entities.location.
+-- {IRI: {datasetId or "": [observed, createdAt, modifiedAt, received, event]}} with the keys of types, scope and floor
+-- under @type, @scope and @floor (broker.core.patch). entity_geo holds the default instance of every GeoProperty but
+-- `location`, which is entities.location. tombstones holds the floor of what is gone, and its last version, so that
+-- versions never repeat. history's attr '' is the entity itself.
 
 SELECT broker.add_tenant_ddl('entities', $ddl$
 CREATE TABLE {schema}.entities (
@@ -31,13 +33,19 @@ CREATE TABLE {schema}.entity_type (
 );
 
 CREATE TABLE {schema}.entity_geo (
-    id         text COLLATE "C" NOT NULL,
-    attr       text COLLATE "C" NOT NULL,
-    dataset_id text COLLATE "C" NOT NULL DEFAULT '',
-    geom       geometry(Geometry, 4326) NOT NULL,
-    PRIMARY KEY (id, attr, dataset_id)
+    id   text COLLATE "C" NOT NULL,
+    attr text COLLATE "C" NOT NULL,
+    geom geometry(Geometry, 4326) NOT NULL,
+    PRIMARY KEY (id, attr)
 );
 CREATE INDEX entity_geo_geom ON {schema}.entity_geo USING gist (geom);
+
+CREATE TABLE {schema}.tombstones (
+    id      text COLLATE "C" PRIMARY KEY,
+    floor   text[] COLLATE "C" NOT NULL,
+    version bigint NOT NULL,
+    at      timestamptz NOT NULL DEFAULT now()
+);
 
 CREATE TABLE {schema}.history (
     entity      text COLLATE "C" NOT NULL,
@@ -46,8 +54,8 @@ CREATE TABLE {schema}.history (
     observed_at timestamptz NOT NULL,
     received_at timestamptz NOT NULL,
     event       text COLLATE "C" NOT NULL,
-    instance_id uuid NOT NULL,
-    kind        text COLLATE "C" NOT NULL CHECK (kind IN ('value', 'deleted')),
+    instance_id uuid NOT NULL DEFAULT gen_random_uuid(),
+    kind        text COLLATE "C" NOT NULL CHECK (kind IN ('value', 'deleted', 'replaced')),
     body        text COLLATE "C",
     PRIMARY KEY (entity, attr, dataset_id, observed_at)
 ) PARTITION BY RANGE (observed_at);

@@ -1,0 +1,1 @@
+"""Routes: parse and authorise, call one operation, render."""

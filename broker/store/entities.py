@@ -1,0 +1,140 @@
+"""The rows of entities that the write engine locks and writes, one statement per table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, TypeAlias
+
+import orjson
+
+from broker.core.patch import Row, Tombstone
+from broker.store.named import load
+from broker.store.pool import Conn
+
+__all__ = ["Geometry", "bury", "exhume", "insert", "lock", "place", "remove", "tell", "type_as", "update"]
+
+_SQL = load("entities")
+
+Geometry: TypeAlias = bytes | None
+"""EWKB of a geometry, None where there is none."""
+
+
+async def lock(conn: Conn, ids: Sequence[str], now: datetime) -> tuple[dict[str, Row], dict[str, Tombstone]]:
+    """Lock and read entities (`ids` sorted), and the tombstones of those that are absent.
+
+    What has expired is removed and counts as absent; its version lives on in a tombstone with no floor.
+    """
+    rows: dict[str, Row] = {}
+    tombstones: dict[str, Tombstone] = {}
+    for record in await conn.fetch(_SQL["lock"], ids):
+        row = _row(record)
+        if row.expires_at is not None and row.expires_at <= now:
+            tombstones[row.id] = Tombstone(("", "", ""), row.version)
+        else:
+            rows[row.id] = row
+    if tombstones:
+        await remove(conn, list(tombstones))
+    absent = [one for one in ids if one not in rows and one not in tombstones]
+    if absent:
+        for record in await conn.fetch(_SQL["tombstones"], absent):
+            tombstones[record[0]] = _tombstone(record)
+    return rows, tombstones
+
+
+def _row(record: Any) -> Row:
+    return Row(
+        record[0],
+        record[1],
+        record[2],
+        record[3],
+        record[4],
+        orjson.loads(record[5]),
+        orjson.loads(record[6]),
+        record[7],
+        record[8],
+        record[9],
+        record[10],
+    )
+
+
+def _tombstone(record: Any) -> Tombstone:
+    observed, received, event = record[1]
+    return Tombstone((observed, received, event), record[2])
+
+
+async def insert(conn: Conn, rows: Iterable[tuple[Row, Geometry]]) -> set[str]:
+    """Insert new entities with their location; return the ids that nobody else had inserted before."""
+    return {record[0] for record in await conn.fetch(_SQL["insert"], [_record(*one) for one in rows])}
+
+
+async def exhume(conn: Conn, ids: Sequence[str]) -> dict[str, Tombstone]:
+    """Remove the tombstones of entities that exist again; return them."""
+    return {record[0]: _tombstone(record) for record in await conn.fetch(_SQL["exhume"], ids)}
+
+
+async def update(conn: Conn, rows: Sequence[tuple[Row, Geometry]], moved: Sequence[str]) -> None:
+    """Write changed entities; the location is written for the ids in `moved` only."""
+    if rows:
+        await conn.execute(_SQL["update"], [_record(*one) for one in rows], moved)
+
+
+def _record(row: Row, location: Geometry) -> tuple[Any, ...]:
+    """Lay a row out as broker.entity_row."""
+    return (
+        row.id,
+        row.types,
+        row.scopes,
+        row.names,
+        row.segs,
+        orjson.dumps(row.vals).decode(),
+        location,
+        orjson.dumps(row.meta).decode(),
+        row.created_at,
+        row.modified_at,
+        row.expires_at,
+        row.version,
+    )
+
+
+async def remove(conn: Conn, ids: Sequence[str]) -> None:
+    """Remove entities with their side rows."""
+    if ids:
+        await conn.execute(_SQL["remove"], ids)
+
+
+async def bury(conn: Conn, tombstones: Iterable[tuple[str, Tombstone]]) -> None:
+    """Keep what is left of entities that are gone."""
+    rows = [(one, list(left.floor), left.version) for one, left in tombstones]
+    if rows:
+        await conn.executemany(_SQL["bury"], rows)
+
+
+async def type_as(conn: Conn, add: Sequence[tuple[str, str]], drop: Sequence[tuple[str, str]]) -> None:
+    """Keep the side table of types; pairs of (type, id)."""
+    if add:
+        await conn.execute(_SQL["add_types"], [pair[0] for pair in add], [pair[1] for pair in add])
+    if drop:
+        await conn.execute(_SQL["drop_types"], [pair[0] for pair in drop], [pair[1] for pair in drop])
+
+
+async def place(conn: Conn, geometries: Iterable[tuple[str, str, Geometry]]) -> None:
+    """Keep the geometries of GeoProperties other than `location`; (id, attribute, EWKB or None to drop)."""
+    keep: list[tuple[str, str, bytes]] = []
+    drop: list[tuple[str, str]] = []
+    for one, attr, geometry in geometries:
+        if geometry is None:
+            drop.append((one, attr))
+        else:
+            keep.append((one, attr, geometry))
+    if drop:
+        await conn.execute(_SQL["drop_geometries"], [one[0] for one in drop], [one[1] for one in drop])
+    if keep:
+        columns = [list(column) for column in zip(*keep, strict=True)]
+        await conn.execute(_SQL["add_geometries"], *columns)
+
+
+async def tell(conn: Conn, tenant: str, events: Sequence[tuple[str, str]]) -> None:
+    """Owe change events (entity, payload) to the relay."""
+    if events:
+        await conn.execute(_SQL["tell"], tenant, [one[0] for one in events], [one[1] for one in events])

@@ -1,0 +1,56 @@
+-- name: lock
+SELECT id, types, scopes, names, segs, vals, meta, created_at, modified_at, version, expires_at
+FROM entities WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE
+
+-- name: tombstones
+SELECT id, floor, version FROM tombstones WHERE id = ANY($1::text[])
+
+-- name: insert
+INSERT INTO entities (id, types, scopes, names, segs, vals, location, meta, created_at, modified_at, expires_at,
+                      version)
+SELECT r.id, r.types, r.scopes, r.names, r.segs, r.vals, ST_GeomFromEWKB(r.location), r.meta, r.created_at,
+       r.modified_at, r.expires_at, r.version
+FROM unnest($1::broker.entity_row[]) AS r
+ON CONFLICT (id) DO NOTHING RETURNING id
+
+-- name: exhume
+DELETE FROM tombstones WHERE id = ANY($1::text[]) RETURNING id, floor, version
+
+-- name: update
+UPDATE entities AS e
+SET types = r.types, scopes = r.scopes, names = r.names, segs = r.segs, vals = r.vals, meta = r.meta,
+    location = CASE WHEN e.id = ANY($2::text[]) THEN ST_GeomFromEWKB(r.location) ELSE e.location END,
+    created_at = r.created_at, modified_at = r.modified_at, expires_at = r.expires_at, version = r.version
+FROM unnest($1::broker.entity_row[]) AS r
+WHERE e.id = r.id
+
+-- name: remove
+WITH gone AS (DELETE FROM entities WHERE id = ANY($1::text[]) RETURNING id, types),
+     geo AS (DELETE FROM entity_geo WHERE id = ANY($1::text[]))
+DELETE FROM entity_type AS t USING (SELECT id, unnest(types) AS type FROM gone) AS g
+WHERE t.type = g.type AND t.id = g.id
+
+-- name: bury
+INSERT INTO tombstones AS t (id, floor, version) VALUES ($1, $2::text[], $3)
+ON CONFLICT (id) DO UPDATE SET floor = excluded.floor, version = excluded.version, at = now()
+WHERE (excluded.floor, excluded.version) >= (t.floor, t.version)
+
+-- name: add_types
+INSERT INTO entity_type (type, id) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING
+
+-- name: drop_types
+DELETE FROM entity_type AS t USING unnest($1::text[], $2::text[]) AS d (type, id)
+WHERE t.type = d.type AND t.id = d.id
+
+-- name: add_geometries
+INSERT INTO entity_geo (id, attr, geom)
+SELECT x.id, x.attr, ST_GeomFromEWKB(x.geom) FROM unnest($1::text[], $2::text[], $3::bytea[]) AS x (id, attr, geom)
+ON CONFLICT (id, attr) DO UPDATE SET geom = excluded.geom
+
+-- name: drop_geometries
+DELETE FROM entity_geo AS g USING unnest($1::text[], $2::text[]) AS d (id, attr)
+WHERE g.id = d.id AND g.attr = d.attr
+
+-- name: tell
+INSERT INTO broker.outbox (tenant, entity, payload)
+SELECT $1::text, x.entity, x.payload FROM unnest($2::text[], $3::text[]) AS x (entity, payload)
