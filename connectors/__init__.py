@@ -1,0 +1,1 @@
+"""Feeds in: fetch, decode, minimise, map, check; publish to Kafka. Run as `python -m connectors`."""

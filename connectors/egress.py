@@ -1,0 +1,59 @@
+"""Which addresses a connector may call: public ones, and what the operator admits (`DATAPOLIS_EGRESS_ALLOW`)."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+
+from connectors.errors import FeedError
+from connectors.settings import Network
+
+__all__ = ["CheckedResolver", "check_literal", "permitted"]
+
+
+def permitted(address: str, allow: Sequence[Network]) -> bool:
+    """Say whether an IP address may be called."""
+    ip = ipaddress.ip_address(address)
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    if any(ip.version == network.version and ip in network for network in allow):
+        return True
+    return ip.is_global and not ip.is_multicast
+
+
+def check_literal(url: str, allow: Sequence[Network]) -> None:
+    """Refuse a URL whose host is itself a barred IP address; names are checked when they resolve."""
+    host = urlsplit(url).hostname or ""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return
+    if not permitted(host, allow):
+        raise FeedError(f"{url}: the address {host} is not public; admit its network with DATAPOLIS_EGRESS_ALLOW")
+
+
+class CheckedResolver(AbstractResolver):
+    """Resolve names, keeping only permitted addresses, at the time of the call (so that no second look-up differs)."""
+
+    def __init__(self, allow: Sequence[Network]) -> None:
+        self._allow = allow
+        self._inner = ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Resolve `host`; OSError if no address of it may be called."""
+        found = await self._inner.resolve(host, port, family)
+        kept = [item for item in found if permitted(item["host"], self._allow)]
+        if not kept:
+            raise OSError(f"{host}: resolves to no public address; admit its network with DATAPOLIS_EGRESS_ALLOW")
+        return kept
+
+    async def close(self) -> None:
+        """Release the resolver."""
+        await self._inner.close()

@@ -1,0 +1,104 @@
+"""Minimisation: what of a decoded record may leave the process, before anything is written or logged.
+
+`keep` is an allow list of paths (`vehicle/id`); a path that ends at an object keeps nothing of it unless it ends in
+`/*`, so that a member added by the sender later is never taken along. Personal fields that are kept are coarsened, or
+replaced by HMAC-SHA256 under the domain's key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from connectors.errors import FeedError, Rejected
+from connectors.feed import Coarsen, Feed
+
+__all__ = ["Minimiser", "compile_minimiser", "pseudonym"]
+
+Record = dict[str, Any]
+Minimiser = Callable[[Mapping[str, Any]], Record]
+Change = Callable[[Any], Any]
+
+_CUT = {"year": 4, "month": 7, "day": 10, "hour": 13}
+
+
+def pseudonym(key: bytes, value: object) -> str:
+    """Name a person (or household) without saying who: HMAC-SHA256 of the value's text under the domain's key."""
+    return hmac.new(key, str(value).encode(), hashlib.sha256).hexdigest()
+
+
+def compile_minimiser(feed: Feed, key: bytes | None) -> Minimiser:
+    """Build the feed's minimiser. FeedError if it needs the domain's key and there is none."""
+    rules = feed.minimise
+    if rules.hmac and key is None:
+        raise FeedError(
+            f"{feed.feed}: minimise.hmac needs the key of domain {feed.domain!r}; "
+            f"set DATAPOLIS_DOMAIN_KEYS or put it in keys/{feed.domain}.key of the state folder"
+        )
+    changes: dict[str, Change] = {path: _coarsener(path, way) for path, way in rules.coarsen.items()}
+    for path in rules.hmac:
+        changes[path] = _pseudonymiser(key or b"")
+    tree: dict[str, Any] = {}
+    for path in rules.keep:
+        _plant(tree, path.split("/"), changes.get(path), feed.feed, path)
+    return lambda record: _keep(tree, record)
+
+
+def _plant(tree: dict[str, Any], steps: list[str], change: Change | None, feed: str, path: str) -> None:
+    for step in steps[:-1]:
+        tree = tree.setdefault(step, {})
+        if not isinstance(tree, dict):
+            raise FeedError(f"{feed}: minimise.keep: {path!r} goes below a field that is kept by itself")
+    if isinstance(tree.get(steps[-1]), dict):
+        raise FeedError(f"{feed}: minimise.keep: {path!r} is kept by itself and by members of it; choose one")
+    tree[steps[-1]] = change or _plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict | list) for item in value)):
+        return None
+    return value
+
+
+def _keep(tree: Mapping[str, Any], record: Mapping[str, Any]) -> Record:
+    kept: Record = {}
+    for name, rule in tree.items():
+        if name == "*":
+            kept.update({inner: value for inner, value in record.items() if _plain(value) is not None})
+            continue
+        value = record.get(name)
+        if value is None:
+            continue
+        if isinstance(rule, dict):
+            below = _keep(rule, value) if isinstance(value, dict) else {}
+            if below:
+                kept[name] = below
+        else:
+            found = rule(value)
+            if found is not None:
+                kept[name] = found
+    return kept
+
+
+def _pseudonymiser(key: bytes) -> Change:
+    return lambda value: None if value == "" else pseudonym(key, value)
+
+
+def _coarsener(path: str, way: Coarsen) -> Change:
+    def cut(value: Any) -> Any:
+        plain = _plain(value)
+        if plain is None or plain == "":
+            return None
+        if way.chars is not None:
+            return str(plain)[: way.chars]
+        if way.to is not None:
+            return str(plain)[: _CUT[way.to]]
+        try:
+            number = round(float(plain), way.decimals)
+        except (TypeError, ValueError) as error:
+            raise Rejected("coarsen", path, "the value is no number, so it cannot be rounded", "minimise") from error
+        return str(number) if isinstance(plain, str) else number
+
+    return cut

@@ -1,0 +1,54 @@
+"""Settings of the connectors, read from the environment once, by `__main__`."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+__all__ = ["ConnectorSettings", "Network"]
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class ConnectorSettings(BaseSettings):
+    """Every variable is `DATAPOLIS_` and the field's name in capitals; README.md lists them."""
+
+    model_config = SettingsConfigDict(env_prefix="DATAPOLIS_", extra="ignore")
+
+    kafka: str = "127.0.0.1:19092"
+    mqtt: str = "127.0.0.1:11883"
+    city: Path = Path("city")
+    data: Path | None = None
+    state: Path = Path(".local")
+    topic_prefix: str = ""
+    admin_host: str = "127.0.0.1"
+    admin_port: int = 9103
+    egress_allow: Annotated[tuple[Network, ...], NoDecode] = ()
+    quality_interval: float = Field(default=5.0, gt=0)
+    domain_keys: dict[str, SecretStr] = Field(default_factory=dict)
+
+    @field_validator("egress_allow", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(ipaddress.ip_network(part.strip()) for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return value or None
+
+    @property
+    def feeds(self) -> Path:
+        """Folder of the city's feed declarations."""
+        return self.city / "feeds"
+
+    @property
+    def feed_state(self) -> Path:
+        """Folder where positions, counters and pauses are kept."""
+        return self.state / "connectors"
