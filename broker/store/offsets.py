@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from broker.store.named import load
 from broker.store.pool import Conn
 
-__all__ = ["Advance", "Fenced", "Position", "Tombstone", "advance", "bury", "claim", "positions", "tombstones"]
+__all__ = ["Advance", "Fenced", "Position", "advance", "claim", "owns", "positions"]
 
 _SQL = load("offsets")
 
@@ -39,16 +38,6 @@ class Advance:
     expected: int
     next: int
     generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tombstone:
-    """A deletion that came through a feed, ordered by (received_at, event)."""
-
-    tenant: str
-    entity: str
-    received_at: datetime
-    event: str
 
 
 async def claim(conn: Conn, consumer: str, owner: str, topic: str, partition: int) -> Position:
@@ -87,20 +76,3 @@ async def owns(conn: Conn, consumer: str, owner: str, claims: Sequence[tuple[str
 async def positions(conn: Conn, consumer: str) -> dict[tuple[str, int], int]:
     """Return the next offset of every partition that the consumer has ever claimed."""
     return {(row["topic"], row["partition"]): row["next"] for row in await conn.fetch(_SQL["positions"], consumer)}
-
-
-async def tombstones(conn: Conn, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], tuple[datetime, str]]:
-    """Return the last deletion of each of these (tenant, entity) that has one."""
-    rows = await conn.fetch(_SQL["tombstones"], [k[0] for k in keys], [k[1] for k in keys])
-    return {(row["tenant"], row["entity"]): (row["received_at"], row["event"]) for row in rows}
-
-
-async def bury(conn: Conn, graves: Sequence[Tombstone]) -> None:
-    """Record deletions; an older one never replaces a younger. At most one per entity."""
-    await conn.execute(
-        _SQL["bury"],
-        [g.tenant for g in graves],
-        [g.entity for g in graves],
-        [g.received_at for g in graves],
-        [g.event for g in graves],
-    )

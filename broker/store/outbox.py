@@ -1,7 +1,7 @@
 """What is committed and Kafka does not have yet: change events (`outbox`) and dead letters (`owed`).
 
-Rows are claimed with FOR UPDATE SKIP LOCKED and deleted after the acknowledgement. `id` orders the changes of one entity
-(it is drawn under the entity's row lock), and is never a cursor: sequence order is not commit order.
+Rows are claimed with FOR UPDATE SKIP LOCKED and deleted after the acknowledgement. `id` orders the changes of one
+entity (it is drawn under the entity's row lock), and is never a cursor: sequence order is not commit order.
 """
 
 from __future__ import annotations

@@ -14,16 +14,6 @@ CREATE TABLE broker.ingest_offsets (
 ) WITH (fillfactor = 50);
 GRANT SELECT, INSERT, UPDATE ON broker.ingest_offsets TO datapolis_broker;
 
--- Deletions that came through a feed: what is at or below one is late data of an entity that is gone.
-CREATE TABLE broker.ingest_seen (
-    tenant      text COLLATE "C" NOT NULL,
-    entity      text COLLATE "C" NOT NULL,
-    received_at timestamptz NOT NULL,
-    event       text COLLATE "C" NOT NULL,
-    PRIMARY KEY (tenant, entity)
-);
-GRANT SELECT, INSERT, UPDATE, DELETE ON broker.ingest_seen TO datapolis_broker;
-
 -- Records owed to Kafka other than changes: dead letters. The relay produces and deletes them as it does the outbox.
 CREATE TABLE broker.owed (
     id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

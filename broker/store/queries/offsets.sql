@@ -20,13 +20,3 @@ WHERE o.consumer = $1 AND o.owner = $2
 
 -- name: positions
 SELECT topic, partition, next, generation, owner FROM broker.ingest_offsets WHERE consumer = $1 ORDER BY topic, partition
-
--- name: tombstones
-SELECT t.tenant, t.entity, t.received_at, t.event FROM broker.ingest_seen AS t
-JOIN unnest($1::text[], $2::text[]) AS n (tenant, entity) ON t.tenant = n.tenant AND t.entity = n.entity
-
--- name: bury
-INSERT INTO broker.ingest_seen AS t (tenant, entity, received_at, event)
-SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[])
-ON CONFLICT (tenant, entity) DO UPDATE SET received_at = excluded.received_at, event = excluded.event
-WHERE (t.received_at, t.event) < (excluded.received_at, excluded.event)
