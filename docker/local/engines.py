@@ -32,7 +32,7 @@ def engine_programs(profile: Profile, account: Account) -> list[Program]:
 
 
 def postgres_program(profile: Profile, account: Account) -> Program:
-    """Make the cluster (UTF-8, strings compared as code points) when missing, write its settings, and say how to run it."""
+    """Make the cluster when missing (UTF-8, strings ordered by code point), write its settings, say how to run it."""
     bin_folder = locate.postgres_bin()
     data = account.own(profile.folder / "postgres")
     sockets = account.own(profile.folder / "run")
@@ -157,8 +157,9 @@ def _format_log(account: Account, java: list[str], config: Path, folder: Path) -
     answer = account.run([*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config)])
     if answer.returncode != 0:
         shutil.rmtree(folder / "logs", ignore_errors=True)
+        reason = (answer.stderr or answer.stdout).strip()[-300:]
         raise Trouble(
-            f"Kafka could not format its log folder {folder / 'logs'}: {(answer.stderr or answer.stdout).strip()[-300:]}",
+            f"Kafka could not format its log folder {folder / 'logs'}: {reason}",
             f"Check that {account.name!r} can write there and that the disk has room, then run the same command again.",
         )
 
@@ -186,7 +187,7 @@ def opa_program(profile: Profile, account: Account) -> Program:
         user = None
     port = profile.ports["opa"]
     command = [str(program), "run", "--server", "--watch", "--addr", f"127.0.0.1:{port}", "--log-level", "error"]
-    command += ["--disable-telemetry", "--ignore", "*_test.rego", "--ignore", ".*", str(REGO)]
+    command += ["--skip-version-check", "--ignore", "*_test.rego", "--ignore", ".*", str(REGO)]
     return Program(
         name="opa",
         command=command,

@@ -18,7 +18,7 @@ _REMEDY = "Run: make engines"
 
 
 def postgres_bin() -> Path:
-    """Return the folder with `postgres` and `initdb`, of the pinned major version or a newer one, with PostGIS beside it."""
+    """Return the folder with `postgres` and `initdb`, of the pinned major version or newer, that has PostGIS."""
     least = int(versions()["postgres"])
     found = [path for path in Path("/usr/lib/postgresql").glob("*/bin") if (path / "initdb").exists()]
     for name in ("initdb", "pg_ctl"):
