@@ -61,7 +61,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What to read and as whom. `member` makes the membership static: a restarted worker takes its partitions back at once.
+    """What to read and as whom. `member` makes the membership static: restarted, it takes its partitions back at once.
 
     `consumer` names the positions in the database; `group` is Kafka's group (with the stack's prefix).
     """
@@ -122,7 +122,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
             _log.warning("consumer.close", group=self.source.group, error=repr(error))
 
     async def fetch(self, limit: int, wait_s: float) -> Batch:
-        """Return what has come, at most `limit` records, waiting at most `wait_s` for the first. Raises BusUnavailable."""
+        """Return what has come, at most `limit` records, waiting `wait_s` for the first. Raises BusUnavailable."""
         try:
             found: dict[Any, list[Any]] = await self._kafka.getmany(timeout_ms=int(wait_s * 1000), max_records=limit)
         except (KafkaError, OSError) as error:

@@ -10,10 +10,24 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["CHANGES", "OPTOUTS", "Topic", "dead", "entities", "key", "prefixed", "records", "specs", "split_key"]
+__all__ = [
+    "CHANGES",
+    "OPTOUTS",
+    "UNKNOWN_FEED",
+    "Topic",
+    "dead",
+    "entities",
+    "key",
+    "prefixed",
+    "records",
+    "specs",
+    "split_key",
+]
 
 CHANGES = "changes"
 OPTOUTS = "control.optouts"
+UNKNOWN_FEED = "unknown"
+"""Stands for the feed in `dead.<feed>` where a record does not say whose it is."""
 
 _DAY_MS = 86_400_000
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -72,7 +86,11 @@ def specs(
     feeds: Iterable[str], domains: Iterable[str], *, partitions: int = 6, raw_days: int = 7, prefix: str = ""
 ) -> list[Topic]:
     """List every topic of a city with these feeds and domains, sorted by name."""
-    found = [Topic(CHANGES, partitions, 3 * _DAY_MS), Topic(OPTOUTS, 1, None)]
+    found = [
+        Topic(CHANGES, partitions, 3 * _DAY_MS),
+        Topic(OPTOUTS, 1, None),
+        Topic(dead(UNKNOWN_FEED), 1, 30 * _DAY_MS),
+    ]
     for feed in feeds:
         found += [Topic(records(feed), partitions, raw_days * _DAY_MS), Topic(dead(feed), 1, 30 * _DAY_MS)]
     found += [Topic(entities(domain), partitions, 7 * _DAY_MS) for domain in domains]

@@ -1,0 +1,113 @@
+"""What the ingest worker lets in: envelopes of a feed that may publish them, about people who have not opted out.
+
+Pure: the rules and the opt-out set come as arguments. What fails becomes a dead letter with its reason and position,
+never its payload.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from broker.bus.consume import Message
+from broker.core import topics
+from broker.core.envelope import Envelope, EnvelopeError, parse
+from broker.store.outbox import Owed
+
+__all__ = ["Refusal", "Rules", "admit", "dead_letter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Who may publish what: feed to its (tenant, domain), and (tenant, domain) to the types granted; known tenants."""
+
+    feeds: Mapping[str, frozenset[tuple[str, str]]] | None
+    """None: any feed may publish a domain that is granted (the agreement names no feeds)."""
+    types: Mapping[tuple[str, str], frozenset[str]]
+    tenants: Container[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a record was not taken. Carries no value of the record."""
+
+    stage: str
+    rule: str
+    field: str
+    suggestion: str
+    feed: str
+
+
+def admit(message: Message, rules: Rules, optouts: Container[tuple[str, str]]) -> Envelope | Refusal:
+    """Parse the record and check it against the rules; the first fault is the reason."""
+    try:
+        envelope = parse(message.value)
+    except EnvelopeError as error:
+        detail = error.detail.removeprefix(f"{error.member}: ")
+        return Refusal("envelope", "malformed", error.member, _without_values(detail), _feed_of(message.value))
+    wanted = topics.entities(envelope.domain) if _nameable(envelope.domain) else ""
+    if not wanted or not message.topic.endswith(wanted):
+        return _refuse(envelope, "domain", "domain", "produce a domain's envelopes to the topic of that domain")
+    if envelope.tenant not in rules.tenants:
+        return _refuse(envelope, "tenant", "tenant", "have the steward create the tenant first")
+    if message.key != topics.key(envelope.tenant, envelope.entity["id"]):
+        return _refuse(envelope, "key", "key", "key the record by tenant, NUL, entity id: order is per key")
+    place = (str(envelope.tenant), envelope.domain)
+    if rules.feeds is not None and place not in rules.feeds.get(envelope.feed, frozenset()):
+        return _refuse(envelope, "feed", "feed", "publish an agreement that lets this feed publish to this domain")
+    granted = rules.types.get(place)
+    if granted is None:
+        return _refuse(envelope, "agreement", "domain", "activate a publish agreement for the domain in this tenant")
+    if any(one not in granted for one in envelope.entity.get("type", ())):
+        return _refuse(envelope, "type", "entity.type", "add the type to the domain and to its publish agreement")
+    if any((envelope.domain, subject) in optouts for subject in envelope.subjects):
+        return _refuse(envelope, "opted_out", "subjects", "none: the person has opted out, the record is not kept")
+    return envelope
+
+
+def dead_letter(message: Message, refusal: Refusal, at: str, prefix: str = "") -> Owed:
+    """Write the dead letter of a record; its key and `position` name the record, so that a repeat can be told."""
+    position = f"{message.topic.removeprefix(prefix)}/{message.partition}/{message.offset}"
+    letter = {
+        "v": 1,
+        "feed": refusal.feed,
+        "stage": refusal.stage,
+        "rule": refusal.rule,
+        "field": refusal.field,
+        "suggestion": refusal.suggestion,
+        "position": position,
+        "length": len(message.value),
+        "sha256": hashlib.sha256(message.value).hexdigest(),
+        "at": at,
+    }
+    topic = topics.dead(refusal.feed if _nameable(refusal.feed) else topics.UNKNOWN_FEED)
+    return Owed(topic, position, orjson.dumps(letter).decode())
+
+
+def _refuse(envelope: Envelope, rule: str, field: str, suggestion: str) -> Refusal:
+    return Refusal("admit", rule, field, suggestion, envelope.feed)
+
+
+def _without_values(detail: str) -> str:
+    """Cut a quoted value off the front of a detail: dead letters carry nothing of the record."""
+    return detail if detail[:1] not in "'\"[{" else "the value is not in the form that the member needs"
+
+
+def _feed_of(value: bytes) -> str:
+    try:
+        raw = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return topics.UNKNOWN_FEED
+    feed = raw.get("feed") if isinstance(raw, dict) else None
+    return feed if isinstance(feed, str) and _nameable(feed) else topics.UNKNOWN_FEED
+
+
+def _nameable(name: str) -> bool:
+    try:
+        topics.dead(name)
+    except ValueError:
+        return False
+    return True
