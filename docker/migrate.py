@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
-__all__ = ["Migration", "MigrationError", "apply_roles", "migrate", "migrations"]
+__all__ = ["Migration", "MigrationError", "apply_roles", "create_database", "migrate", "migrations"]
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("policies", "broker", "catalog")
@@ -63,6 +63,18 @@ def migrations() -> Iterator[Migration]:
                 raise MigrationError(f"{file.relative_to(ROOT)}: number {number:04} is taken by {seen[number]}")
             seen[number] = file.name
             yield Migration(package, number, file.name, file.read_text())
+
+
+async def create_database(admin: str, name: str) -> bool:
+    """Create an empty database when it is missing, connected as superuser to another one; say whether it was made."""
+    conn = await asyncpg.connect(admin, timeout=30)
+    try:
+        if await conn.fetchval("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", name):
+            return False
+        await conn.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
+        return True
+    finally:
+        await conn.close(timeout=10)
 
 
 async def apply_roles(admin: str, passwords: Mapping[str, str]) -> None:

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import hashlib
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from docker import migrate
 from docker.local import credentials
 from docker.local.account import Account, engine_account
 from docker.local.console import Trouble, say
 from docker.local.engines import engine_programs
+from docker.local.environment import DATABASE, dsn, process_environment
 from docker.local.program import Program
+from docker.local.services import ONE_SHOTS, service_programs
 from docker.local.stack import LOCAL, ROOT, Profile
 from docker.local.supervise import Supervisor
 
-__all__ = ["down", "engines_up", "locked", "prepare_folder"]
+__all__ = ["down", "engines_up", "locked", "once", "prepare_folder", "up"]
 
 _ENGINE_WAIT_S = 90.0
+_SERVICE_WAIT_S = 90.0
 _ROOM_NEEDED = 2 * 1024**3
 
 
@@ -43,6 +50,60 @@ def engines_up(profile: Profile) -> list[Program]:
     supervisor.configure(programs)
     supervisor.start(programs, _ENGINE_WAIT_S)
     return programs
+
+
+def up(profile: Profile, *, demo: bool) -> None:
+    """Start the whole stack: engines, schema, topics, domains and agreements, then our processes. Under `locked`."""
+    account = engine_account()
+    if profile.open_access:
+        _empty(profile)
+    prepare_folder(profile, account)
+    credentials.load(profile.folder)
+    engines = engine_programs(profile, account)
+    services = service_programs(profile, demo=demo)
+    supervisor = Supervisor(profile)
+    supervisor.configure([*engines, *services])
+    supervisor.start(engines, _ENGINE_WAIT_S)
+    _create_database(profile)
+    for name in ONE_SHOTS:
+        once(profile, name)
+    supervisor.start(services, _SERVICE_WAIT_S)
+
+
+def _empty(profile: Profile) -> None:
+    """Remove the store of the open instance: it starts empty every time."""
+    Supervisor(profile).stop()
+    real = profile.folder.resolve()
+    if real.exists():
+        shutil.rmtree(real)
+    if profile.folder.is_symlink():
+        profile.folder.unlink()
+
+
+def _create_database(profile: Profile) -> None:
+    """Create the database when it is missing."""
+    asyncio.run(migrate.create_database(dsn(profile, "admin", "postgres"), DATABASE))
+
+
+def once(profile: Profile, name: str) -> None:
+    """Run a one-shot command of ours to its end."""
+    command = ["-m", *ONE_SHOTS[name]]
+    answer = subprocess.run(
+        [sys.executable, *command],
+        env=process_environment(profile, name),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    lines = (answer.stdout + answer.stderr).strip().splitlines()
+    if answer.returncode != 0:
+        raise Trouble(
+            f"`python {' '.join(command)}` failed: {' | '.join(lines[-6:])}",
+            "Mend what it names, then run the same command again.",
+        )
+    say(f"{name}: {lines[-1] if lines else 'done'}", "+")
 
 
 def down(profile: Profile) -> bool:

@@ -165,7 +165,8 @@ class Supervisor:
 
     def _launch(self) -> None:
         daemon = Path(sys.executable).parent / "supervisord"
-        environment = {**os.environ, "DATAPOLIS_INSTANCE": str(self.folder)}
+        environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ") if name in os.environ}
+        environment["DATAPOLIS_INSTANCE"] = str(self.folder)
         answer = subprocess.run(
             [str(daemon), "-c", str(self.config)],
             env=environment,

