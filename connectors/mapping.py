@@ -149,3 +149,5 @@ def _named(name: str, expression: Expression, record: Any) -> Any:
     except Rejected as error:
         found = error.rejection
         raise Rejected(found.rule, name, found.suggestion, found.stage) from error
+    except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
+        raise Rejected("expression", name, f"the expression cannot take this value ({type(error).__name__})") from error

@@ -1,0 +1,139 @@
+"""From a source to the feed's record topic: decode, minimise, produce. The only place that sees unminimised data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import structlog
+
+from broker.core import topics
+from connectors.dead import dead_letter
+from connectors.decoders import Decoded, decoder
+from connectors.errors import Rejected, Rejection
+from connectors.expression import compile_expression
+from connectors.feed import Feed, FileSource, HttpSource
+from connectors.minimise import compile_minimiser
+from connectors.publish import Outgoing, Publisher
+from connectors.settings import ConnectorSettings
+from connectors.sources.files import FileWatch
+from connectors.sources.http import HttpPoll
+from connectors.sources.mqtt import MqttSubscription
+from connectors.sources.payload import Payload, Source
+from connectors.state import FeedState, domain_key
+
+__all__ = ["Fetcher", "Minimised", "open_source", "prepare"]
+
+_BATCH = 1_000
+log = structlog.get_logger()
+
+Minimised = tuple[str, dict[str, Any]] | Rejection
+"""A record's key and what may leave the process, or why it does not."""
+
+
+def open_source(feed: Feed, settings: ConnectorSettings) -> Source:
+    """Make the source of a declaration; nothing is opened yet."""
+    match feed.source:
+        case FileSource() as spec:
+            return FileWatch(spec)
+        case HttpSource() as spec:
+            return HttpPoll(spec, settings.egress_allow)
+        case spec:
+            return MqttSubscription(spec, settings.mqtt, f"{settings.topic_prefix}datapolis-{feed.feed}")
+
+
+def prepare(feed: Feed, settings: ConnectorSettings) -> Callable[[Decoded], Minimised]:
+    """Build the step from a decoded record to its key and minimised form."""
+    minimiser = compile_minimiser(feed, domain_key(settings, feed.domain) if feed.minimise.hmac else None)
+    key_of = compile_expression(feed.key, f"{feed.feed}: key", feed.tables)
+
+    def step(decoded: Decoded) -> Minimised:
+        if decoded.record is None:
+            return decoded.rejection or Rejection("decode", "empty", "", "the decoder gave nothing")
+        try:
+            kept = minimiser(decoded.record)
+            key = key_of(kept)
+        except Rejected as error:
+            return error.rejection
+        if key is None or key == "":
+            return Rejection("minimise", "key", "key", "the record has no source key; it lacks a field named in key")
+        return str(key), kept
+
+    return step
+
+
+class Fetcher:
+    """Fetches one feed. Its place in the source and its count of undecodable records are kept after each batch."""
+
+    def __init__(self, feed: Feed, settings: ConnectorSettings, publisher: Publisher, state: FeedState) -> None:
+        self.feed = feed
+        self._settings = settings
+        self._publisher = publisher
+        self._state = state
+        self._step = prepare(feed, settings)
+        self._decode = decoder(feed.decoder)
+        kept = state.read("position")
+        self._place: dict[str, Any] = kept.get("place", {})
+        self.rejected: int = int(kept.get("rejected", 0))
+
+    async def run(self, on_answer: Callable[[], None]) -> None:
+        """Fetch for ever; `on_answer` is called after each payload taken. Raises what the source raises."""
+        source = open_source(self.feed, self._settings)
+        payloads = source.payloads(self._place)
+        try:
+            async for payload in payloads:
+                await self._take(payload)
+                on_answer()
+        finally:
+            aclose = getattr(payloads, "aclose", None)
+            if aclose is not None:
+                await aclose()
+
+    async def _take(self, payload: Payload) -> None:
+        taken = 0
+        for batch in _batches(self._decode(payload.stream, payload.name), payload.skip):
+            await self._send(batch)
+            taken += len(batch)
+            self._remember(payload, payload.skip + taken, done=False)
+        self._remember(payload, payload.skip + taken, done=True)
+        log.debug("payload taken", feed=self.feed.feed, payload=payload.name, records=taken)
+
+    def _remember(self, payload: Payload, records: int, *, done: bool) -> None:
+        if not done and payload.entry is None:
+            return
+        if payload.place:
+            self._place.update(payload.after(records, done=done))
+        self._state.write("position", {"place": self._place, "rejected": self.rejected})
+
+    async def _send(self, batch: list[Decoded]) -> None:
+        name = self.feed.feed
+        now = datetime.now(UTC)
+        outgoing: list[Outgoing] = []
+        bad = 0
+        for decoded in batch:
+            found = self._step(decoded)
+            if isinstance(found, Rejection):
+                bad += 1
+                letter = dead_letter(name, found, decoded.position, decoded.raw, now)
+                outgoing.append(Outgoing(topics.dead(name), decoded.position.encode(), letter))
+            else:
+                key, kept = found
+                headers = (("position", decoded.position.encode()),)
+                outgoing.append(Outgoing(topics.records(name), key.encode(), orjson.dumps(kept), headers))
+        await self._publisher.send_all(outgoing)
+        self.rejected += bad
+
+
+def _batches(found: Iterator[Decoded], skip: int) -> Iterator[list[Decoded]]:
+    batch: list[Decoded] = []
+    for at, decoded in enumerate(found):
+        if at < skip:
+            continue
+        batch.append(decoded)
+        if len(batch) >= _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

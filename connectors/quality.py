@@ -1,0 +1,114 @@
+"""Counters of a feed and what follows from them: status and quality measurements as platform entities (DQV).
+
+Completeness is the share of expected attributes that came; validity the share of records that passed; timeliness the
+share observed recently enough (only where the feed declares `max_age`); uniqueness the share that were not repeats of
+an entity's last observation. All are shares since the feed's first record; counters outlive a restart.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from connectors.functions import utc
+
+__all__ = ["Counters", "Recent", "platform_entities"]
+
+NS = "https://datapolis.example/ns#"
+DQV = "http://www.w3.org/ns/dqv#"
+
+
+@dataclass(slots=True)
+class Counters:
+    """Counts since the feed's first record. received = records that the source gave, good or bad."""
+
+    received: int = 0
+    mapped: int = 0
+    rejected: int = 0
+    expected: int = 0
+    present: int = 0
+    timed: int = 0
+    timely: int = 0
+    repeated: int = 0
+    last_record_at: str = ""
+    last_observed_at: str = ""
+
+    @classmethod
+    def of(cls, kept: dict[str, Any]) -> Counters:
+        """Restore counters; members that are not known are ignored."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in kept.items() if name in known})
+
+    def state(self) -> dict[str, Any]:
+        """Give what `of` restores."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def __add__(self, other: Counters) -> Counters:
+        """Add counts; the later of times."""
+        mine, theirs = self.state(), other.state()
+        return Counters.of(
+            {name: max(one, theirs[name]) if isinstance(one, str) else one + theirs[name] for name, one in mine.items()}
+        )
+
+    def shares(self) -> Iterator[tuple[str, float]]:
+        """Give each dimension that can be said so far, 0 to 1."""
+        if self.expected:
+            yield "completeness", self.present / self.expected
+        if self.mapped + self.rejected:
+            yield "validity", self.mapped / (self.mapped + self.rejected)
+        if self.timed:
+            yield "timeliness", self.timely / self.timed
+        if self.mapped:
+            yield "uniqueness", 1 - self.repeated / self.mapped
+
+
+class Recent:
+    """The last observation time of each entity, bounded; says whether one comes again."""
+
+    def __init__(self, most: int = 100_000) -> None:
+        self._seen: OrderedDict[str, str] = OrderedDict()
+        self._most = most
+
+    def repeated(self, entity: str, observed: str) -> bool:
+        """Note an observation; True if it is the entity's last one again."""
+        before = self._seen.get(entity)
+        self._seen[entity] = observed
+        if before is None and len(self._seen) > self._most:
+            self._seen.popitem(last=False)
+        return before == observed
+
+
+def platform_entities(feed: str, domain: str, status: str, counters: Counters, at: datetime) -> list[dict[str, Any]]:
+    """Describe a feed as entities of tenant `platform`, in expanded names."""
+    observed = utc(at)
+
+    def prop(value: object) -> dict[str, object]:
+        return {"type": "Property", "value": value, "observedAt": observed}
+
+    feed_id = f"urn:ngsi-ld:Feed:{feed}"
+    entity: dict[str, Any] = {"id": feed_id, "type": [f"{NS}Feed"]}
+    for name, value in (
+        ("domain", domain),
+        ("status", status),
+        ("received", counters.received),
+        ("mapped", counters.mapped),
+        ("rejected", counters.rejected),
+        ("lastRecordAt", counters.last_record_at),
+        ("lastObservedAt", counters.last_observed_at),
+    ):
+        if value != "":
+            entity[NS + name] = prop(value)
+    return [entity] + [
+        {
+            "id": f"urn:ngsi-ld:QualityMeasurement:{feed}:{dimension}",
+            "type": [f"{DQV}QualityMeasurement"],
+            f"{NS}domain": prop(domain),
+            f"{NS}dimension": prop(dimension),
+            f"{DQV}value": prop(round(share, 6)),
+            f"{NS}feed": {"type": "Relationship", "object": feed_id, "observedAt": observed},
+        }
+        for dimension, share in counters.shares()
+    ]

@@ -1,0 +1,262 @@
+"""From the feed's record topic to entity envelopes: the mapper's consumer loop, and the replay of a whole topic.
+
+The counters of a partition are committed together with its offset (as the offset's metadata), so they are exact under
+kills and rebalances, and any process can read the whole group's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import orjson
+import structlog
+from aiokafka import AIOKafkaConsumer, OffsetAndMetadata, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import CommitFailedError, IllegalStateError
+
+from broker.core import topics
+from broker.core.envelope import MAX_BYTES, Envelope, event_id, serialise
+from broker.core.ids import TenantId
+from connectors.dead import dead_letter
+from connectors.errors import FeedError, Rejection
+from connectors.expression import compile_expression
+from connectors.feed import Feed
+from connectors.functions import epoch_ms, utc
+from connectors.mapping import Mapper
+from connectors.names import Names
+from connectors.publish import Outgoing, Publisher
+from connectors.quality import Counters, Recent
+from connectors.settings import ConnectorSettings
+
+__all__ = ["MapWorker", "RecordMapper", "group_counters", "replay"]
+
+_MOST = 2_000
+log = structlog.get_logger()
+
+
+class Message(Protocol):
+    """What is read of a Kafka record."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+class RecordMapper:
+    """Maps Kafka records of a feed to what is to be produced, counting. Pure but for the memory of repeats."""
+
+    def __init__(self, feed: Feed, names: Names) -> None:
+        self.feed = feed
+        self.mapper = Mapper(feed, names)
+        self._subject = compile_expression(feed.subject, f"{feed.feed}: subject", feed.tables) if feed.subject else None
+        self._recent = Recent()
+        self._location = names.iri("location", feed.feed)
+
+    def map(self, message: Message, counters: Counters) -> list[Outgoing]:
+        """Return the envelopes and dead letters that this record makes."""
+        feed = self.feed
+        raw = message.value or b""
+        received = epoch_ms(message.timestamp) or utc(datetime.now(UTC))
+        counters.received += 1
+        counters.last_record_at = max(counters.last_record_at, received)
+        now = datetime.now(UTC)
+        try:
+            record = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            return [self._dead(Rejection("map", "json", "", "the record is no JSON"), message, counters)]
+        subjects = self._subjects(record)
+        outgoing: list[Outgoing] = []
+        for n, outcome in enumerate(self.mapper.map(record, now)):
+            if isinstance(outcome, Rejection):
+                outgoing.append(self._dead(outcome, message, counters))
+                continue
+            event = event_id(feed.feed, message.partition, message.offset, n)
+            value = serialise(
+                Envelope(event, feed.feed, self.mapper.hash, TenantId(feed.tenant), feed.domain, "merge", received,
+                         outcome, subjects)
+            )  # fmt: skip
+            if len(value) > MAX_BYTES:
+                large = Rejection("check", "size", "", f"the entity is larger than {MAX_BYTES} bytes; map less of it")
+                outgoing.append(self._dead(large, message, counters))
+                continue
+            self._count(outcome, record, received, counters)
+            outgoing.append(Outgoing(topics.entities(feed.domain), topics.key(feed.tenant, outcome["id"]), value))
+        return outgoing
+
+    def _subjects(self, record: Any) -> tuple[str, ...]:
+        found = self._subject(record) if self._subject else None
+        return (str(found),) if found else ()
+
+    def _dead(self, rejection: Rejection, message: Message, counters: Counters) -> Outgoing:
+        counters.rejected += 1
+        name = self.feed.feed
+        source = next((value.decode() for key, value in message.headers if key == "position"), "")
+        position = f"{topics.records(name)}/{message.partition}/{message.offset} {source}".rstrip()
+        letter = dead_letter(name, rejection, position, message.value or b"", datetime.now(UTC))
+        return Outgoing(topics.dead(name), message.key or b"", letter)
+
+    def _count(self, entity: dict[str, Any], record: Any, received: str, counters: Counters) -> None:
+        counters.mapped += 1
+        expected = self.mapper.expected
+        counters.expected += len(expected)
+        counters.present += sum(iri in entity for iri in expected)
+        observed = max(item["observedAt"] for item in entity.values() if isinstance(item, dict))
+        counters.last_observed_at = max(counters.last_observed_at, observed)
+        counters.repeated += self._recent.repeated(entity["id"], observed)
+        most = self.feed.quality.max_age
+        if most is not None:
+            reference = self.mapper.reference(record) if self.mapper.reference else received
+            if reference:
+                age = datetime.fromisoformat(reference) - datetime.fromisoformat(observed)
+                counters.timed += 1
+                counters.timely += age.total_seconds() <= most
+
+
+class _Ownership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka carries no types
+    """Tracks which partitions are ours; the owner of partition 0 also fetches the source."""
+
+    def __init__(self, worker: MapWorker) -> None:
+        self._worker = worker
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Stop fetching until we know what is ours."""
+        self._worker.leads.clear()
+        self._worker.follows.set()
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Take up the counters of our partitions."""
+        await self._worker.assigned([item.partition for item in assigned])
+
+
+class MapWorker:
+    """The mapper of one feed in this process: a member of the feed's consumer group."""
+
+    def __init__(self, records: RecordMapper, settings: ConnectorSettings, publisher: Publisher) -> None:
+        self._records = records
+        self._settings = settings
+        self._publisher = publisher
+        self.counters: dict[int, Counters] = {}
+        self.leads = asyncio.Event()
+        self.follows = asyncio.Event()
+
+    async def run(self, on_batch: Callable[[], None]) -> None:
+        """Consume for ever: map, produce, wait for the acknowledgement, then commit."""
+        feed = self._records.feed.feed
+        consumer: AIOKafkaConsumer = AIOKafkaConsumer(
+            bootstrap_servers=self._settings.kafka,
+            group_id=_group(feed, self._settings),
+            client_id=f"datapolis-map-{feed}",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_poll_records=_MOST,
+        )
+        topic = topics.prefixed(topics.records(feed), self._settings.topic_prefix)
+        consumer.subscribe([topic], listener=_Ownership(self))
+        await consumer.start()
+        try:
+            while True:
+                batch = await consumer.getmany(timeout_ms=500, max_records=_MOST)
+                if batch:
+                    await self._take(consumer, batch)
+                on_batch()
+        finally:
+            self.leads.clear()
+            self.follows.set()
+            await consumer.stop()
+
+    async def assigned(self, partitions: list[int]) -> None:
+        """Start from the counters that were committed with the partitions' offsets."""
+        kept = await group_counters(self._records.feed.feed, self._settings)
+        self.counters = {partition: kept.get(partition, Counters()) for partition in partitions}
+        if 0 in partitions:
+            self.follows.clear()
+            self.leads.set()
+
+    async def _take(
+        self,
+        consumer: AIOKafkaConsumer,
+        batch: dict[TopicPartition, list[Message]],
+    ) -> None:
+        outgoing: list[Outgoing] = []
+        offsets: dict[TopicPartition, OffsetAndMetadata] = {}
+        for partition, messages in batch.items():
+            before = self.counters.get(partition.partition, Counters())
+            counters = Counters.of(before.state())
+            for message in messages:
+                outgoing += self._records.map(message, counters)
+            self.counters[partition.partition] = counters
+            text = orjson.dumps(counters.state()).decode()
+            offsets[partition] = OffsetAndMetadata(messages[-1].offset + 1, text)
+        await self._publisher.send_all(outgoing)
+        try:
+            await consumer.commit(offsets)
+        except (CommitFailedError, IllegalStateError):
+            log.warning("partitions went to another member; it maps these records again", feed=self._records.feed.feed)
+
+
+def _group(feed: str, settings: ConnectorSettings) -> str:
+    return topics.prefixed(f"connectors.{feed}", settings.topic_prefix)
+
+
+async def group_counters(feed: str, settings: ConnectorSettings) -> dict[int, Counters]:
+    """Read the counters of every partition of a feed, whoever owns it."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, client_id="datapolis-counters")
+    await admin.start()
+    try:
+        committed = await admin.list_consumer_group_offsets(_group(feed, settings))
+    finally:
+        await admin.close()
+    found: dict[int, Counters] = {}
+    for partition, offset in committed.items():
+        if offset.metadata:
+            try:
+                found[partition.partition] = Counters.of(orjson.loads(offset.metadata))
+            except orjson.JSONDecodeError:
+                continue
+    return found
+
+
+async def replay(records: RecordMapper, settings: ConnectorSettings, publisher: Publisher) -> Counters:
+    """Map every record of the feed's topic again, from its first offset to its present end; same event ids."""
+    topic = topics.prefixed(topics.records(records.feed.feed), settings.topic_prefix)
+    consumer: AIOKafkaConsumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka, client_id="datapolis-replay", enable_auto_commit=False
+    )
+    counters = Counters()
+    await consumer.start()
+    try:
+        partitions = await _partitions(topic, settings)
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        while [one for one in partitions if await consumer.position(one) < ends[one]]:
+            batch = await consumer.getmany(timeout_ms=500, max_records=_MOST)
+            outgoing: list[Outgoing] = []
+            for partition, messages in batch.items():
+                for message in messages:
+                    if message.offset < ends[partition]:
+                        outgoing += records.map(message, counters)
+            await publisher.send_all(outgoing)
+    finally:
+        await consumer.stop()
+    return counters
+
+
+async def _partitions(topic: str, settings: ConnectorSettings) -> list[TopicPartition]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, client_id="datapolis-replay")
+    await admin.start()
+    try:
+        described = await admin.describe_topics([topic])
+    finally:
+        await admin.close()
+    if not described or not described[0]["partitions"]:
+        raise FeedError(f"topic {topic} does not exist; run `python -m connectors topics apply`")
+    return [TopicPartition(topic, item["partition"]) for item in described[0]["partitions"]]
