@@ -1,0 +1,209 @@
+"""JSON-LD compaction as a dictionary walk (CIM 009 V1.9.1, 5.5.7; JSON-LD 1.1, 6.1).
+
+`compact` gives what pyld gives for expanded documents of the constructs that NGSI-LD is made of, and hands any other
+one to pyld whole. The term for a property is chosen by JSON-LD's own selection once per (IRI, kind of value): the kind
+tells apart whatever that selection does (type, language, node, node that has a term, list and what it is a list of).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from broker.ld.active import Active, Term, Unsupported
+
+__all__ = ["compact"]
+
+_HARD_KEYS = frozenset({"@graph", "@index", "@direction", "@reverse", "@included", "@set", "@preserve", "@nest"})
+
+
+def compact(expanded: Any, active: Active) -> dict[str, Any]:
+    """Compact an expanded document; the answer carries no `@context`. Several nodes come under `@graph`."""
+    nodes = expanded if isinstance(expanded, list) else [expanded]
+    try:
+        if active.hard or active.default_language is not None:
+            raise Unsupported
+        found = [_node(one, active) for one in nodes]
+    except Unsupported:
+        found = [active.processor._compact(active.context, None, one, active.options) for one in nodes]
+    if len(found) == 1 and isinstance(found[0], dict):
+        return found[0]
+    return {active.compact_keyword("@graph"): found} if found else {}
+
+
+def _node(element: Any, active: Active) -> dict[str, Any]:
+    """Compact a node object."""
+    if type(element) is not dict:
+        raise Unsupported
+    result: dict[str, Any] = {}
+    terms = active.terms
+    for iri, values in element.items():
+        if iri[0] == "@":
+            _keyword(iri, values, result, active)
+            continue
+        if type(values) is not list:
+            raise Unsupported
+        if not values:
+            term = terms.get((iri, "e")) or active.term(iri, "e", values)
+            if term.hard or term.name in result:
+                raise Unsupported
+            result[term.name] = []
+            continue
+        for item in values:
+            kind = _kind(item, active)
+            term = terms.get((iri, kind)) or active.term(iri, kind, item)
+            _add(result, term, item, kind, active)
+    return result
+
+
+def _keyword(iri: str, values: Any, result: dict[str, Any], active: Active) -> None:
+    if iri == "@id":
+        result[active.alias_id] = active.compact_id(values)
+    elif iri == "@type":
+        names = [active.compact_vocab(one) for one in values]
+        for name in names:
+            if active.is_scoped_type(name):
+                raise Unsupported
+        result[active.alias_type] = names[0] if len(names) == 1 else names
+    else:
+        raise Unsupported
+
+
+def _kind(item: Any, active: Active) -> str:
+    """Name the kind of an expanded value, as far as term selection cares."""
+    if type(item) is not dict:
+        raise Unsupported
+    if "@value" in item:
+        if len(item) == 1:
+            return "v"
+        if "@type" in item and len(item) == 2:
+            return "t" + str(item["@type"])
+        if "@language" in item and len(item) == 2:
+            return "g" + str(item["@language"])
+        raise Unsupported
+    if "@list" in item:
+        if len(item) != 1:
+            raise Unsupported
+        return _list_kind(item["@list"])
+    if not _HARD_KEYS.isdisjoint(item):
+        raise Unsupported
+    if "@id" in item:
+        return "i" if active.is_term(item["@id"]) else "n"
+    return "o"
+
+
+def _list_kind(items: list[Any]) -> str:
+    """Name what a list is a list of: the type or language that all its items share."""
+    if not items:
+        return "le"
+    languages: set[str] = set()
+    types: set[str] = set()
+    for item in items:
+        language = kind = "@none"
+        if type(item) is not dict:
+            raise Unsupported
+        if "@value" in item:
+            if "@direction" in item:
+                raise Unsupported
+            if "@language" in item:
+                language = item["@language"]
+            elif "@type" in item:
+                kind = item["@type"]
+            else:
+                language = "@null"
+        else:
+            kind = "@id"
+            language = ""
+        languages.add(language)
+        types.add(kind)
+    first = items[0]
+    if len(types) == 1 and len(languages) == 1:
+        return f"l{types.pop()} {languages.pop()} {'' if '@value' in first else 'n'}"
+    if len(items) == len([one for one in items if "@value" in one]):
+        return f"lv {'' if len(types) > 1 else types.pop()} {'' if len(languages) > 1 else languages.pop()}"
+    raise Unsupported
+
+
+def _add(result: dict[str, Any], term: Term, item: dict[str, Any], kind: str, active: Active) -> None:
+    """Compact one value and add it under its term."""
+    if term.hard:
+        raise Unsupported
+    name = term.name
+    containers = term.containers
+    if kind[0] == "l":
+        values = [_item(one, term, active) for one in item["@list"]]
+        if "@list" in containers:
+            result[name] = values
+            return
+        value: Any = {active.alias_list: values}
+    elif "@language" in containers:
+        _add_language(result, name, item, active, as_set="@set" in containers)
+        return
+    else:
+        value = _value(item, term, active)
+    if "@set" in containers or "@list" in containers:
+        if name in result:
+            result[name].append(value)
+        else:
+            result[name] = [value]
+    elif name in result:
+        stored = result[name]
+        if type(stored) is list:
+            stored.append(value)
+        else:
+            result[name] = [stored, value]
+    else:
+        result[name] = value
+
+
+def _item(item: Any, term: Term, active: Active) -> Any:
+    """Compact an item of a list."""
+    if type(item) is dict and "@list" in item:
+        if "@list" not in term.containers:
+            raise Unsupported
+        return [_item(one, term, active) for one in item["@list"]]
+    return _value(item, term, active)
+
+
+def _value(item: Any, term: Term, active: Active) -> Any:
+    """Compact a value object, a reference, or a node."""
+    if type(item) is not dict:
+        raise Unsupported
+    coerce = term.coerce
+    if "@value" in item:
+        value = item["@value"]
+        if len(item) == 1:
+            return {active.alias_value: value} if coerce == "@none" else value
+        if "@type" in item:
+            kind = item["@type"]
+            if kind == coerce:
+                return value
+            return {active.alias_type: active.compact_vocab(kind), active.alias_value: value}
+        language = item.get("@language")
+        if language is None or len(item) != 2:
+            raise Unsupported
+        if language == term.language and coerce != "@none":
+            return value
+        return {active.alias_language: language, active.alias_value: value}
+    if len(item) == 1 and "@id" in item:
+        if coerce == "@vocab":
+            return active.compact_vocab(item["@id"])
+        found = active.compact_id(item["@id"])
+        return found if coerce == "@id" else {active.alias_id: found}
+    if not _HARD_KEYS.isdisjoint(item):
+        raise Unsupported
+    return _node(item, active)
+
+
+def _add_language(result: dict[str, Any], name: str, item: Any, active: Active, *, as_set: bool) -> None:
+    """Add a text to a language map."""
+    if "@value" not in item:
+        raise Unsupported
+    tags = result.setdefault(name, {})
+    tag = item.get("@language") or active.alias_none
+    text = item["@value"]
+    if tag not in tags:
+        tags[tag] = [text] if as_set else text
+    elif type(tags[tag]) is list:
+        tags[tag].append(text)
+    else:
+        tags[tag] = [tags[tag], text]

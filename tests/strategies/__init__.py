@@ -1,0 +1,1 @@
+"""Hypothesis generators that several packages share."""
