@@ -135,7 +135,12 @@ class Pool:
                 self._dsn,
                 command_timeout=self._command_timeout_s,
                 timeout=10,
-                server_settings={"application_name": "datapolis-broker", "jit": "off", "timezone": "UTC"},
+                server_settings={
+                    "application_name": "datapolis-broker",
+                    "jit": "off",
+                    "search_path": "broker, public",
+                    "timezone": "UTC",
+                },
             )
         except BaseException:
             self._open -= 1

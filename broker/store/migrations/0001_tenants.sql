@@ -7,6 +7,13 @@
 CREATE SCHEMA IF NOT EXISTS broker;
 GRANT USAGE ON SCHEMA broker TO datapolis_broker, datapolis_tenant;
 
+-- A membership in a tenant's role is for SET ROLE only. From version 16 on each GRANT says so itself.
+DO $$ BEGIN
+    IF current_setting('server_version_num')::integer < 160000 THEN
+        ALTER ROLE datapolis_broker NOINHERIT;
+    END IF;
+END $$;
+
 CREATE TABLE broker.tenants (
     tenant     text COLLATE "C" PRIMARY KEY,
     schema     text COLLATE "C" NOT NULL UNIQUE,

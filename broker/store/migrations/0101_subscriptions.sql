@@ -70,6 +70,7 @@ CREATE TABLE broker.ledger (
     UNIQUE (tenant, subscription, entity, version)
 );
 CREATE INDEX ledger_waiting ON broker.ledger (partition, id) WHERE status = 'waiting';
+CREATE INDEX ledger_waiting_line ON broker.ledger (tenant, subscription, id) WHERE status = 'waiting';
 CREATE INDEX ledger_waiting_entity ON broker.ledger (tenant, entity, version) WHERE status = 'waiting';
 CREATE INDEX ledger_settled ON broker.ledger (settled_at) WHERE status <> 'waiting';
 GRANT SELECT, INSERT, UPDATE, DELETE ON broker.ledger TO datapolis_broker;

@@ -1,0 +1,74 @@
+"""Operations on single entities, and the query (CIM 009 V1.9.1, 5.6.1, 5.6.6, 5.7.1, 5.7.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from broker.core import times
+from broker.core.access import Access
+from broker.core.errors import NgsiLdError, ResourceNotFound
+from broker.core.match import Meta, matches
+from broker.core.narrow import narrow
+from broker.core.query import Node, Query
+from broker.ops.sight import sight
+from broker.ops.view import View
+from broker.store.named import load
+from broker.store.pages import page
+from broker.store.pool import Pool
+
+__all__ = ["Page", "not_found", "query_entities", "retrieve_entity"]
+
+_BY_ID = load("reads")["by_id"]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of what the caller may see. `count` is of all matches, None unless asked for."""
+
+    views: Sequence[View]
+    more: bool
+    count: int | None
+
+
+def not_found(entity_id: str) -> NgsiLdError:
+    """Say that there is no such entity, or none that the caller may see: the same words for both."""
+    return ResourceNotFound(f"{entity_id} was not found")
+
+
+async def retrieve_entity(pool: Pool, schema: str, access: Access, entity_id: str, types: Node | None = None) -> View:
+    """Retrieve an entity (5.7.1); ResourceNotFound also where it is hidden or its type is another."""
+    async with pool.lend(schema) as conn:
+        row = await conn.fetchrow(_BY_ID, [entity_id])
+    if row is None:
+        raise not_found(entity_id)
+    meta = orjson.loads(row[5])
+    mask = sight(access).mask(
+        row[0], row[1], row[2], row[3], row[4], lambda: Meta(times.of(row[6]), times.of(row[7]), meta)
+    )
+    if mask is None or (types is not None and not matches(types, {"id": row[0], "type": row[1]})):
+        raise not_found(entity_id)
+    return View(row[0], row[1], row[2], row[3], row[4], mask, meta, row[6], row[7], row[8])
+
+
+async def query_entities(pool: Pool, schema: str, access: Access, query: Query, *, sys_attrs: bool) -> Page:
+    """Query entities (5.7.2): the page of those that the caller may see, each with its mask."""
+    filters = sight(access).filters
+    async with pool.lend(schema) as conn:
+        found = await page(conn, narrow(query, access), filters.nodes, short=not sys_attrs)
+    width = 9 if sys_attrs else 5
+    views = []
+    for row in found.rows:
+        mask = filters.mask(tuple(row)[width:])
+        if mask is not None:
+            views.append(_view(row, mask, sys_attrs))
+    return Page(views, found.more, found.count)
+
+
+def _view(row: Any, mask: Any, sys_attrs: bool) -> View:
+    if not sys_attrs:
+        return View(row[0], row[1], row[2], row[3], row[4], mask)
+    return View(row[0], row[1], row[2], row[3], row[4], mask, orjson.loads(row[5]), row[6], row[7], row[8])
