@@ -38,7 +38,7 @@ DSNS: dict[str, tuple[str, ...]] = {
 }
 _HOLDS_KEYS = {"connectors", "worker"}
 _PASSED_ON = ("PATH", "LANG", "HOME", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "no_proxy")
-_NOT_PASSED_ON = (
+_OURS = (
     "DATAPOLIS_PORT_",
     "DATAPOLIS_TEST_",
     "DATAPOLIS_DSN_",
@@ -72,9 +72,9 @@ def process_environment(profile: Profile, process: str) -> dict[str, str]:
     found |= {
         name: value
         for name, value in os.environ.items()
-        if name.startswith("DATAPOLIS_") and not name.startswith(_NOT_PASSED_ON)
+        if name.startswith("DATAPOLIS_") and not name.startswith(_OURS)
     }
-    found |= {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", "DATAPOLIS_INSTANCE": str(profile.folder)}
+    found |= {"PYTHONUNBUFFERED": "1", "DATAPOLIS_INSTANCE": str(profile.folder)}
     found |= _addresses(profile)
     found |= {f"DATAPOLIS_DSN_{role.upper()}": dsn(profile, role) for role in DSNS[process]}
     if process in _HOLDS_KEYS:

@@ -47,7 +47,7 @@ def service_programs(profile: Profile, *, demo: bool) -> list[Program]:
 
 
 def service_account(account: Account) -> Account:
-    """Return the engines' account where it can execute this interpreter and read this checkout, else the invoking user."""
+    """Return the engines' account where it can run this interpreter on this checkout, else the invoking user."""
     if not account.switch:
         return account
     interpreter = Path(sys.executable).resolve()

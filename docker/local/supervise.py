@@ -221,7 +221,7 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
             **program.environment,
             "DATAPOLIS_RELOAD": hashlib.sha256(program.reload_key.encode()).hexdigest()[:12],
         }
-        pairs = ",".join(f'{name}="{_escape(value)}"' for name, value in sorted(environment.items()))
+        pairs = ",".join(f"{name}={_quoted(name, value)}" for name, value in sorted(environment.items()))
         return f"""\
 [program:{program.name}]
 command = {_escape(shlex.join(program.command))}
@@ -253,7 +253,15 @@ def log_tail(log: Path, lines: int = 6) -> str:
 
 
 def _escape(text: str) -> str:
-    return text.replace("%", "%%").replace('"', '\\"')
+    return text.replace("%", "%%")
+
+
+def _quoted(name: str, value: str) -> str:
+    """Quote a value for supervisor's `environment`, which knows both quotes but no escapes."""
+    quote = "'" if '"' in value else '"'
+    if quote in value or "\n" in value or value != value.strip("'\""):
+        raise Trouble(f"The value of {name} mixes quotes or has several lines.", "Set it to plain text on one line.")
+    return f"{quote}{_escape(value)}{quote}"
 
 
 def _where(program: Program) -> str:
