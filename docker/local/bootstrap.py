@@ -34,7 +34,7 @@ def main() -> int:
     asked = parser.parse_args()
     jobs: list[Job] = []
     if "setup" in asked.steps and not _synced():
-        jobs.append(Job("setup", "installing the Python dependencies of uv.lock into .venv", _sync))
+        jobs.append(Job("setup", "installing the Python dependencies of uv.lock into .venv", _sync, after=("system",)))
     if "engines" in asked.steps:
         jobs += engine_jobs(asked.browser)
     if not jobs:

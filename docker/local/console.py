@@ -32,7 +32,7 @@ def say(text: str, mark: str = " ") -> None:
     colours = {"+": "\x1b[32m", "!": "\x1b[31m", ">": "\x1b[36m", "~": "\x1b[33m"}
     front = f"{colours[mark]}{mark}\x1b[0m" if _COLOUR and mark in colours else mark
     with _LOCK:
-        sys.stdout.write(f"{front} {text}\n")
+        sys.stdout.write(f"{front} {text}\n" if mark else f"{text}\n")
         sys.stdout.flush()
 
 

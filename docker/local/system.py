@@ -7,10 +7,12 @@ again (a policy-rc.d that stood there before is put back).
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +30,7 @@ _SERVICES = {"mosquitto": "mosquitto", "postgresql": "postgresql"}
 
 
 def missing(browser: bool) -> list[str]:
-    """Name what this machine lacks: postgresql, mosquitto, java, maven and, when asked for, chromium."""
+    """Name what this machine lacks: postgresql, mosquitto, java, maven, venv and, when asked for, chromium."""
     probes: dict[str, Callable[[], object]] = {
         "postgresql": locate.postgres_bin,
         "mosquitto": locate.mosquitto,
@@ -37,6 +39,8 @@ def missing(browser: bool) -> list[str]:
     }
     if browser:
         probes["chromium"] = locate.chromium
+    # Debian's Python comes without what `python -m venv` needs.
+    probes["venv"] = _venv
     return [name for name, probe in probes.items() if not _there(probe)]
 
 
@@ -75,6 +79,11 @@ def _there(probe: Callable[[], object]) -> bool:
     return True
 
 
+def _venv() -> None:
+    if importlib.util.find_spec("ensurepip") is None:
+        raise Trouble("Python's venv module is not whole.", "Install python3-venv.")
+
+
 def _packages(names: list[str]) -> list[str]:
     found: list[str] = []
     for name in names:
@@ -83,6 +92,8 @@ def _packages(names: list[str]) -> list[str]:
             found += [f"postgresql-{major}", f"postgresql-{major}-postgis-3"]
         elif name == "java":
             found.append("default-jre-headless")
+        elif name == "venv":
+            found.append(f"python3.{sys.version_info.minor}-venv")
         else:
             found.append(name)
     return found
