@@ -23,7 +23,10 @@ GEOMETRY_TYPES: Final = frozenset(_DEPTH)
 
 def looks_like(value: Any) -> bool:
     """Say whether a value is meant as a geometry: an object with a geometry's type and coordinates."""
-    return isinstance(value, dict) and value.get("type") in GEOMETRY_TYPES and "coordinates" in value
+    if not isinstance(value, dict) or "coordinates" not in value:
+        return False
+    kind = value.get("type")
+    return isinstance(kind, str) and kind in GEOMETRY_TYPES
 
 
 def fault(value: Any) -> str | None:
@@ -31,7 +34,7 @@ def fault(value: Any) -> str | None:
     if not isinstance(value, dict):
         return "a GeoJSON geometry is needed"
     kind = value.get("type")
-    if kind not in _DEPTH:
+    if not isinstance(kind, str) or kind not in _DEPTH:
         return f"{kind!r:.40} is no geometry type; these are: {', '.join(_DEPTH)}"
     coordinates: Any = value.get("coordinates")
     found = _check(coordinates, _DEPTH[kind])

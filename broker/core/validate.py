@@ -77,7 +77,7 @@ def _infer_one(raw: dict[str, Any], path: str) -> Instance:
 def is_null(instance: Instance) -> bool:
     """Say whether the instance is an NGSI-LD Null: the marker that removes it (4.5.0, 5.5.8)."""
     found = primary(instance)
-    return found == NULL or found == [NULL] or found == {"@none": NULL}
+    return bool(found == NULL or found == [NULL] or found == {"@none": NULL})
 
 
 def check_doc(doc: Any, *, need_type: bool = True, nulls: Nulls = "none", label: Callable[[str], str] = str) -> None:
@@ -124,11 +124,10 @@ def check_attribute(
 
 
 def _instance(one: Instance, path: str, nulls: Nulls, label: Callable[[str], str]) -> None:
-    kind = KINDS.get(one.get("type", ""))
+    found = one.get("type")
+    kind = KINDS.get(found) if isinstance(found, str) else None
     if kind is None:
-        raise BadRequestData(
-            f"{path}.type: {one.get('type')!r:.60} is no attribute type; these are: {', '.join(KINDS)}"
-        )
+        raise BadRequestData(f"{path}.type: {found!r:.60} is no attribute type; these are: {', '.join(KINDS)}")
     if kind.member not in one:
         raise BadRequestData(f"{path}.{kind.member}: missing; a {kind.name} needs it")
     for member, value in one.items():

@@ -92,35 +92,35 @@ def _kind(item: Any, active: Active) -> str:
 
 
 def _list_kind(items: list[Any]) -> str:
-    """Name what a list is a list of: the type or language that all its items share."""
+    """Name what a list is a list of: the type, or else the language, that its items share."""
     if not items:
         return "le"
-    languages: set[str] = set()
-    types: set[str] = set()
+    language: str | None = None
+    kind: str | None = None
     for item in items:
-        language = kind = "@none"
-        if type(item) is not dict:
+        if type(item) is not dict or "@direction" in item:
             raise Unsupported
-        if "@value" in item:
-            if "@direction" in item:
-                raise Unsupported
-            if "@language" in item:
-                language = item["@language"]
-            elif "@type" in item:
-                kind = item["@type"]
-            else:
-                language = "@null"
+        item_language = item_kind = "@none"
+        is_value = "@value" in item
+        if not is_value:
+            item_kind = "@id"
+        elif "@language" in item:
+            item_language = item["@language"]
+        elif "@type" in item:
+            item_kind = item["@type"]
         else:
-            kind = "@id"
-            language = ""
-        languages.add(language)
-        types.add(kind)
-    first = items[0]
-    if len(types) == 1 and len(languages) == 1:
-        return f"l{types.pop()} {languages.pop()} {'' if '@value' in first else 'n'}"
-    if len(items) == len([one for one in items if "@value" in one]):
-        return f"lv {'' if len(types) > 1 else types.pop()} {'' if len(languages) > 1 else languages.pop()}"
-    raise Unsupported
+            item_language = "@null"
+        if language is None:
+            language = item_language
+        elif is_value and item_language != language:
+            language = "@none"
+        if kind is None:
+            kind = item_kind
+        elif item_kind != kind:
+            kind = "@none"
+        if kind == "@none" and language == "@none":
+            break
+    return f"lt{kind}" if kind != "@none" else f"ll{language}"
 
 
 def _add(result: dict[str, Any], term: Term, item: dict[str, Any], kind: str, active: Active) -> None:

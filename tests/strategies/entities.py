@@ -156,7 +156,7 @@ class Maker:
             if key == "title2":
                 found[key] = self.languages()
             elif key == "raw":
-                found[key] = {"a": [1, {"b": None}]}
+                found[key] = {"a": [1, {"b": None if wild else 2}]}
             elif key in ("owner", "category"):
                 found[key] = r.choice(["urn:x:1", "free", ["Vehicle", "urn:x:2"], 4]) if wild else "urn:x:1"
             else:

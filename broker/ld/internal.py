@@ -1,0 +1,181 @@
+"""Documents as requests write them, to the broker's internal form and back (CIM 009 V1.9.1, 4.5, 5.5.7).
+
+`to_internal` expands names and infers concise attributes in one walk; it checks names and shape as far as it has to,
+and `broker.core.validate.check_doc` checks the result. Identifiers of entities, objects and datasets stay as written:
+they are URIs and not terms. Values that carry no names (`json`, `languageMap`, geometries, proofs) are not touched.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+
+from broker.core.entity import CORE, INSTANCE_MEMBERS, Doc, Instance
+from broker.core.errors import BadRequestData
+from broker.core.ids import NULL
+from broker.core.render import Form, SysAttrs, compact_instances, render
+from broker.core.validate import MAX_DEPTH, Nulls, check_doc, infer
+from broker.ld.active import Active
+
+__all__ = ["accept", "compact_segment", "expand_names", "to_external", "to_internal"]
+
+_STAMPS: Final = frozenset({"createdAt", "modifiedAt", "deletedAt", "instanceId"})
+_PROOF: Final = CORE + "ngsildproof"
+_SEALED: Final = frozenset({"entityIdSealed", "entityTypeSealed"})
+
+
+def accept(body: Any, active: Active, *, need_type: bool = True, nulls: Nulls = "none") -> Doc:
+    """Take an entity (or with `need_type` False a fragment that has an id) from a request: expand it and check it."""
+    doc = to_internal(body, active)
+    check_doc(doc, need_type=need_type, nulls=nulls, label=active.attr)
+    return doc
+
+
+def to_internal(body: Any, active: Active) -> Doc:
+    """Expand an entity's names and give its attributes in normalized form; its `@context` is not read."""
+    if not isinstance(body, dict):
+        raise BadRequestData("entity: a JSON object is needed")
+    doc: Doc = {}
+    for key, value in body.items():
+        if key == "@context":
+            continue
+        member = active.member(key)
+        if member == "type":
+            name, inner = "type", expand_names(value, active, "type")
+            inner = [inner] if isinstance(inner, str) else inner
+        elif member == "id" or member == "expiresAt":
+            name, inner = member, _dotted(value) if member == "expiresAt" else value
+        elif member == "scope":
+            name, inner = "scope", _scopes(value)
+        elif member in _STAMPS:
+            continue
+        elif member in INSTANCE_MEMBERS:
+            raise BadRequestData(f"{key}: the core @context defines it as no attribute, so it cannot name one (4.5.1)")
+        else:
+            name, inner = member, _attribute(value, active, key, member, 0)
+        if name in doc:
+            raise BadRequestData(f"{key}: names the same as another member")
+        doc[name] = inner
+    return doc
+
+
+def to_external(
+    doc: Doc, active: Active, form: Form = "normalized", sys_attrs: SysAttrs | None = None
+) -> dict[str, Any]:
+    """Render an entity with the names of a context; the answer carries no `@context`."""
+    return render(doc, active, form, sys_attrs)
+
+
+def compact_segment(text: str, active: Active) -> str:
+    """Compact the names inside a segment; one that has none comes back as it is."""
+    if text[0] != " ":
+        return text
+    return orjson.dumps(compact_instances(orjson.loads(text), active)).decode()
+
+
+def expand_names(value: Any, active: Active, path: str) -> Any:
+    """Expand a name or an array of names that stand as values."""
+    if isinstance(value, str):
+        return value if value == NULL else _expand_name(value, active, path)
+    if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+        return list(dict.fromkeys(_expand_name(one, active, path) for one in value))
+    raise BadRequestData(f"{path}: a name or a non-empty array of names is needed")
+
+
+def _expand_name(name: str, active: Active, path: str) -> str:
+    try:
+        return active.expand_term(name)
+    except BadRequestData as error:
+        raise BadRequestData(f"{path}: {error.detail}") from error
+
+
+def _attribute(raw: Any, active: Active, path: str, name: str, depth: int) -> Instance | list[Instance]:
+    if depth > MAX_DEPTH:
+        raise BadRequestData(f"{path}: nested deeper than {MAX_DEPTH}")
+    found = infer(raw, path)
+    if isinstance(found, list):
+        several = [_instance(one, active, f"{path}[{at}]", name, depth) for at, one in enumerate(found)]
+        return several[0] if len(several) == 1 and "datasetId" not in several[0] else several
+    one = _instance(found, active, path, name, depth)
+    return [one] if "datasetId" in one and not depth else one
+
+
+def _instance(raw: Instance, active: Active, path: str, name: str, depth: int) -> Instance:
+    kind = raw.get("type", raw.get("@type"))
+    if "@context" in raw:
+        raise BadRequestData(f"{path}.@context: an attribute cannot carry a @context (5.5.7)")
+    found: Instance = {"type": kind}
+    for key, value in raw.items():
+        member = active.member(key) if name != _PROOF or key not in _SEALED else key
+        if member == "type" or member in _STAMPS:
+            continue
+        if member not in INSTANCE_MEMBERS:
+            if member == "id":
+                raise BadRequestData(f"{path}.{key}: an attribute has no identifier; it may have a datasetId")
+            inner: Any = _attribute(value, active, f"{path}.{key}", member, depth + 1)
+        elif member == "datasetId" and value == "@none":
+            continue
+        else:
+            inner = _member(member, value, kind, active, f"{path}.{key}", name)
+        if member in found:
+            raise BadRequestData(f"{path}.{key}: names the same as another member")
+        found[member] = inner
+    return found
+
+
+def _member(member: str, value: Any, kind: Any, active: Active, path: str, name: str) -> Any:
+    """Expand the value of a core member of an instance."""
+    if member == "value" or member == "valueList":
+        if kind == "GeoProperty" or name == _PROOF or not isinstance(value, dict | list):
+            return value
+        return _value(value, active, path, 0)
+    if member in ("vocab", "objectType", "valueType", "entityTypeSealed"):
+        return expand_names(value, active, path)
+    if member == "objectList" and isinstance(value, list):
+        return [{"object": one} if isinstance(one, str) and one != NULL else one for one in value]
+    if member in ("observedAt", "expiresAt"):
+        return _dotted(value)
+    return value
+
+
+def _value(value: Any, active: Active, path: str, depth: int) -> Any:
+    """Expand the keys inside a compound value; what they hold stays as written, but for types."""
+    if depth > MAX_DEPTH:
+        raise BadRequestData(f"{path}: nested deeper than {MAX_DEPTH}")
+    if isinstance(value, list):
+        return [_value(one, active, path, depth + 1) if isinstance(one, dict | list) else one for one in value]
+    if value.get("@type") == "@json":
+        return value
+    if "@context" in value:
+        raise BadRequestData(f"{path}.@context: a value cannot carry a @context (5.5.7)")
+    found: dict[str, Any] = {}
+    for key, one in value.items():
+        iri = active.expand_iri(key)
+        if iri == "@id":
+            name = "id"
+        elif iri == "@type":
+            name = "@type" if "@value" in value else "type"
+            if isinstance(one, str) or (isinstance(one, list) and all(isinstance(item, str) for item in one)):
+                one = _types(one, active)
+        else:
+            name = key if iri is None or iri.startswith("@") else iri
+        found[name] = _value(one, active, f"{path}.{key}", depth + 1) if isinstance(one, dict | list) else one
+    return found
+
+
+def _types(value: str | list[str], active: Active) -> Any:
+    if isinstance(value, str):
+        return active.expand_iri(value) or value
+    return [active.expand_iri(one) or one for one in value]
+
+
+def _scopes(value: Any) -> Any:
+    """Give a scope its leading slash, and a list (4.18)."""
+    several = value if isinstance(value, list) else [value]
+    return [one if not isinstance(one, str) or one.startswith("/") or one == NULL else "/" + one for one in several]
+
+
+def _dotted(value: Any) -> Any:
+    """Write a time's fraction with a point (4.6.3 takes a comma too)."""
+    return value.replace(",", ".") if isinstance(value, str) else value
