@@ -10,6 +10,7 @@ comes last, so that no user term can stand for a core one (CIM 009 V1.9.1, 4.4, 
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -44,7 +45,7 @@ __all__ = [
 PLAIN, LIST, LANGUAGE, JSON, ID, TYPE, VALUE, DROP, HARD = range(9)
 """What to do with a key on expansion. HARD: a construct that is left to pyld."""
 
-_MAX_NAMES: Final = 20_000
+_MAX_NAMES: Final = 10_000
 _ABSOLUTE: Final = re.compile(r"^([A-Za-z][A-Za-z0-9+-.]*|_):[^\s]*$")
 _HARD_CONTAINERS: Final = frozenset({"@index", "@id", "@type", "@graph"})
 
@@ -108,6 +109,12 @@ class Active:
         self.mappings: Mapping[str, Any] = self.context["mappings"]
         self.inverse: Mapping[str, Any] = self.processor._get_inverse_context(self.context)
         self._prepare()
+
+    def under(self, source: Any) -> Active:
+        """Return the same context under the name that another request gave it; what is known of names is shared."""
+        found = copy.copy(self)
+        found.source = source
+        return found
 
     def _prepare(self) -> None:
         prefixes = {name: one["@id"] for name, one in self.mappings.items() if one and one["_prefix"] and one["@id"]}
