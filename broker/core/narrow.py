@@ -1,60 +1,258 @@
-"""Narrowing of a query to what a caller may see, and masks of what a found entity shows (see `broker.core.access`)."""
+"""Narrowing of a query to what a caller may see, and masks of what a found entity shows.
+
+The law is that of `broker.core.access`. How it is applied:
+
+- A grant *matches* an entity if one of the entity's types is among the grant's types (an entity of two types is matched
+  by a grant for either) and the filter holds on the whole entity, hidden attributes included.
+- A user's predicate on attribute a becomes `predicate AND visible(a)`, so where a is hidden the entity answers as if it
+  had no a; a negation around it stays outside. Everything else (types, id, scopes) is visible with the entity.
+- A prohibition hides a whole entity if it matches and is for all attributes (`ALL`); one that lists attributes hides
+  these, even if they are all that the entity has: then it shows its id, types and scopes.
+- All types of a visible entity are shown, also those that no grant names.
+- An entity's own modifiedAt tells when hidden attributes change: it is visible only where none can be hidden. Its
+  createdAt is visible with the entity; an instance's system times are visible with the attribute.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
-from broker.core.access import Access, AttrSet
+from broker.core.access import ALL, Access, AttrSet, Grant, Prohibition
 from broker.core.entity import Doc
-from broker.core.match import Meta
-from broker.core.query import Node, Query
+from broker.core.match import Meta, Predicate, predicate
+from broker.core.query import (
+    FALSE,
+    TRUE,
+    And,
+    AnyAttr,
+    Compare,
+    Exists,
+    GeoRel,
+    Matches,
+    Node,
+    Not,
+    Or,
+    Query,
+    TypeIs,
+)
+from broker.core.terms import CREATED_AT, MODIFIED_AT
 
 __all__ = ["AttrMask", "RowFilters", "attr_visible", "entity_visible", "mask", "narrow", "row_filters"]
+
+_NONE: Final = AttrSet()
+
+
+# ---- sets of attributes
+
+
+def _union(one: AttrSet, other: AttrSet) -> AttrSet:
+    if one.complement and other.complement:
+        return AttrSet(one.names & other.names, True)
+    if one.complement:
+        return AttrSet(one.names - other.names, True)
+    if other.complement:
+        return AttrSet(other.names - one.names, True)
+    return AttrSet(one.names | other.names)
+
+
+def _minus(one: AttrSet, other: AttrSet) -> AttrSet:
+    if one.complement and other.complement:
+        return AttrSet(other.names - one.names)
+    if one.complement:
+        return AttrSet(one.names | other.names, True)
+    return AttrSet(frozenset(name for name in one.names if name not in other))
+
+
+# ---- conditions
+
+
+def _all_of(items: Iterable[Node]) -> Node:
+    kept = list(dict.fromkeys(item for item in items if item != TRUE))
+    if FALSE in kept:
+        return FALSE
+    return kept[0] if len(kept) == 1 else And(tuple(kept))
+
+
+def _any_of(items: Iterable[Node]) -> Node:
+    kept = list(dict.fromkeys(item for item in items if item != FALSE))
+    if TRUE in kept:
+        return TRUE
+    return kept[0] if len(kept) == 1 else Or(tuple(kept))
+
+
+def _not(item: Node) -> Node:
+    if item == TRUE:
+        return FALSE
+    return TRUE if item == FALSE else Not(item)
+
+
+def _applies(rule: Grant | Prohibition) -> Node:
+    """The condition under which a grant or prohibition matches an entity."""
+    types = TRUE if rule.types is None else _any_of(TypeIs(one) for one in sorted(rule.types))
+    return _all_of((types, rule.filter))
+
+
+def _shows(grant: Grant, attr: str) -> bool:
+    if attr == CREATED_AT:
+        return True
+    return grant.attrs == ALL if attr == MODIFIED_AT else attr in grant.attrs
+
+
+def _hides(prohibition: Prohibition, attr: str) -> bool:
+    if attr == CREATED_AT:
+        return prohibition.attrs == ALL
+    return prohibition.attrs != _NONE if attr == MODIFIED_AT else attr in prohibition.attrs
+
+
+def entity_visible(access: Access) -> Node:
+    """Return the condition under which an entity is visible."""
+    granted = _any_of(_applies(grant) for grant in access.grants)
+    hidden = _any_of(_applies(one) for one in access.prohibitions if one.attrs == ALL)
+    return _all_of((granted, _not(hidden)))
+
+
+def attr_visible(attr: str, access: Access) -> Node:
+    """Return the condition under which an attribute of a *visible* entity is visible; for ordering and the like."""
+    granting = [grant for grant in access.grants if _shows(grant, attr)]
+    all_grant = len(granting) == len(access.grants)
+    granted = TRUE if all_grant else _any_of(_applies(grant) for grant in granting)
+    hiding = [one for one in access.prohibitions if one.attrs != ALL and _hides(one, attr)]
+    return _all_of((granted, _not(_any_of(_applies(one) for one in hiding))))
+
+
+def narrow(query: Query, access: Access) -> Query:
+    """Return the query that finds what `query` finds among what the caller may see."""
+    visible = _cached(lambda attr: attr_visible(attr, access))
+    return replace(query, where=_all_of((_gate(query.where, visible), entity_visible(access))))
+
+
+def _cached(made: Callable[[str], Node]) -> Callable[[str], Node]:
+    known: dict[str, Node] = {}
+
+    def find(attr: str) -> Node:
+        if attr not in known:
+            known[attr] = made(attr)
+        return known[attr]
+
+    return find
+
+
+def _gate(node: Node, visible: Callable[[str], Node]) -> Node:
+    match node:
+        case And(items):
+            return _all_of(_gate(item, visible) for item in items)
+        case Or(items):
+            return _any_of(_gate(item, visible) for item in items)
+        case Not(item):
+            return _not(_gate(item, visible))
+        case Exists(path) | Compare(path) | Matches(path):
+            return _all_of((node, visible(path.attr)))
+        case GeoRel(attr):
+            return _all_of((node, visible(attr)))
+        case AnyAttr(attrs):
+            groups: dict[Node, list[str]] = {}
+            for attr in attrs:
+                groups.setdefault(visible(attr), []).append(attr)
+            return _any_of(_all_of((AnyAttr(tuple(group)), gate)) for gate, group in groups.items())
+    return node
+
+
+# ---- masks
 
 
 @dataclass(frozen=True, slots=True)
 class AttrMask:
-    """Which attributes of one entity its reader sees; `all` when none is hidden."""
+    """Which attributes of one visible entity its reader sees; `all` when nothing can be hidden from it."""
 
     attrs: AttrSet
     all: bool
 
     def shows(self, attr: str) -> bool:
-        """Say whether the attribute is visible."""
-        return self.all or attr in self.attrs
+        """Say whether the attribute is visible; also for the entity's own createdAt and modifiedAt."""
+        return self.all or attr == CREATED_AT or (attr != MODIFIED_AT and attr in self.attrs)
+
+
+def _mask(grants: Sequence[Grant], prohibitions: Sequence[Prohibition]) -> AttrMask | None:
+    """The mask of an entity that exactly these match."""
+    if not grants or any(one.attrs == ALL for one in prohibitions):
+        return None
+    shown = _NONE
+    for grant in grants:
+        shown = _union(shown, grant.attrs)
+    for prohibition in prohibitions:
+        shown = _minus(shown, prohibition.attrs)
+    whole = any(_shows(grant, MODIFIED_AT) for grant in grants)
+    return AttrMask(shown, whole and not any(_hides(one, MODIFIED_AT) for one in prohibitions))
 
 
 class RowFilters:
-    """The conditions that decide the masks of a page's rows: one SQL boolean per node, in order, then `mask(bits)`."""
+    """The conditions that decide the masks of a page's rows: one boolean per node, in order, then `mask(bits)`.
 
-    nodes: tuple[Node, ...]
+    With `visible` the rows are known to be visible (`narrow` found them). No nodes: every row has the mask `mask(())`.
+    """
+
+    __slots__ = ("_access", "_known", "_of", "nodes")
+
+    def __init__(self, access: Access, visible: bool) -> None:
+        rules: list[Grant | Prohibition] = [*access.grants, *access.prohibitions]
+        self._access = access
+        self._known: dict[tuple[bool, ...], AttrMask | None] = {}
+        alike = visible and not access.prohibitions and len({grant.attrs for grant in access.grants}) == 1
+        conditions = [TRUE if alike else _applies(rule) for rule in rules]
+        self.nodes: tuple[Node, ...] = tuple(dict.fromkeys(one for one in conditions if one not in (TRUE, FALSE)))
+        places = {node: index for index, node in enumerate(self.nodes)}
+        self._of: list[int | bool] = [places.get(condition, condition == TRUE) for condition in conditions]
 
     def mask(self, bits: Sequence[bool]) -> AttrMask | None:
-        """Return the mask of a row from the truth of `nodes` on it (cached); None if the entity is hidden."""
-        raise NotImplementedError
+        """Return the mask of a row from the truth of `nodes` on it; None if the entity is hidden. Kept by bits."""
+        key = tuple(bits)
+        if key not in self._known:
+            if len(self._known) >= _KEPT:
+                self._known.clear()
+            self._known[key] = self._decide(key)
+        return self._known[key]
+
+    def _decide(self, bits: tuple[bool, ...]) -> AttrMask | None:
+        holds = [place if isinstance(place, bool) else bits[place] for place in self._of]
+        grants = len(self._access.grants)
+        return _mask(
+            [one for one, yes in zip(self._access.grants, holds[:grants], strict=True) if yes],
+            [one for one, yes in zip(self._access.prohibitions, holds[grants:], strict=True) if yes],
+        )
 
 
-def narrow(query: Query, access: Access) -> Query:
-    """Return the query that finds what `query` finds among what the caller may see."""
-    raise NotImplementedError
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    access: Access
+    rows: RowFilters
+    one: RowFilters
+    predicates: tuple[Predicate, ...]
 
 
-def entity_visible(access: Access) -> Node:
-    """Return the condition under which an entity is visible."""
-    raise NotImplementedError
+_KEPT: Final = 1024
+_prepared: dict[int, _Prepared] = {}
 
 
-def attr_visible(attr: str, access: Access) -> Node:
-    """Return the condition under which an attribute of a visible entity is visible (for ordering and the like)."""
-    raise NotImplementedError
+def _prepare(access: Access) -> _Prepared:
+    """Keep what was built for an access by identity: the same decision meets many entities."""
+    found = _prepared.get(id(access))
+    if found is None or found.access is not access:
+        one = RowFilters(access, visible=False)
+        found = _Prepared(access, RowFilters(access, visible=True), one, tuple(map(predicate, one.nodes)))
+        if len(_prepared) >= _KEPT:
+            _prepared.clear()
+        _prepared[id(access)] = found
+    return found
 
 
 def mask(doc: Doc, access: Access, meta: Meta | None = None) -> AttrMask | None:
     """Return what the caller sees of one whole entity; None if it is hidden."""
-    raise NotImplementedError
+    found = _prepare(access)
+    return found.one.mask([holds(doc, meta) for holds in found.predicates])
 
 
 def row_filters(access: Access) -> RowFilters:
-    """Return the conditions that decide what a caller sees of each row of a page."""
-    raise NotImplementedError
+    """Return the conditions that decide what a caller sees of each row that `narrow` found."""
+    return _prepare(access).rows

@@ -1,26 +1,121 @@
-"""The query AST as SQL over a tenant's `entities` table."""
+"""The query AST as SQL over a tenant's `entities` table: the same answers as `broker.core.match` gives in memory.
+
+Values are always parameters. Conditions are written so that indexes serve them: btree on `(vals -> IRI)`, GiST on
+`location` and `entity_geo.geom`, the primary keys, `entity_type` for types at the top of a condition, and where they
+exist GIN on `types`, `names` and `scopes`. An expression index can serve only plans made for the values at hand: run
+compiled statements with `plan_cache_mode = force_custom_plan`.
+
+What the table must hold besides its DDL: `vals` has every attribute, as its scalar or as `[]` (`segments.scalar_of`);
+the database's collation is C; `location` and `entity_geo` hold the geometry that `broker.core.geo.geometry` gives.
+NULL counts as false in what `compile_where` returns; `compile_flags` is for select lists and never NULL.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from broker.core.query import Node
+from broker.core.pattern import pattern
+from broker.core.query import (
+    And,
+    AnyAttr,
+    Compare,
+    Exists,
+    GeoRel,
+    IdIn,
+    IdPattern,
+    Matches,
+    Node,
+    Not,
+    Or,
+    ScopeIs,
+    TypeIs,
+)
+from broker.core.scopes import is_plain, scope_expression
+from broker.store.compile_geo import geo_sql
+from broker.store.compile_params import Params
+from broker.store.compile_terms import term_sql
 
-__all__ = ["Compiled", "compile_where"]
+__all__ = ["Compiled", "compile_flags", "compile_where"]
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A boolean SQL expression and its parameters: `$start` is `params[0]`. It needs no joins and never raises on data."""
+    """An SQL expression and its parameters: `$start` is `params[0]`. It needs no joins and raises on no stored data."""
 
     sql: str
     params: list[object]
 
 
 def compile_where(node: Node, start: int = 1, alias: str = "e") -> Compiled:
-    """Compile a condition on the row `alias` of `entities`; its parameters are numbered from `start`.
+    """Compile a condition on the row `alias` of `entities`, for a WHERE clause; parameters are numbered from `start`.
 
-    The expression is never NULL. Parameters are str, int, float, bytes, datetime or list[str]; each is cast in the SQL.
-    Fragments compose: the next one starts at `start + len(params)`.
+    Parameters are str, float, bytes and list[str]; each is cast in the SQL. The next fragment of the same statement
+    starts at `start + len(params)`.
     """
-    raise NotImplementedError
+    params = Params(start, alias)
+    sql = _sql(node, params, top=True)
+    return Compiled(sql, params.values)
+
+
+def compile_flags(nodes: Sequence[Node], start: int = 1, alias: str = "e") -> Compiled:
+    """Compile conditions to one boolean[] expression, for the select list of a page (`narrow.row_filters`)."""
+    params = Params(start, alias)
+    flags = ", ".join(f"({_sql(node, params, top=False)}) IS TRUE" for node in nodes)
+    return Compiled(f"ARRAY[{flags}]::boolean[]", params.values)
+
+
+def _sql(node: Node, params: Params, top: bool) -> str:
+    row = params.alias
+    match node:
+        case And(items):
+            return _join(" AND ", "TRUE", [_sql(item, params, top) for item in items])
+        case Or(items):
+            if len(items) > 1 and (types := _types(items)) is not None:
+                return _type_sql(types, params, top)
+            return _join(" OR ", "FALSE", [_sql(item, params, top=False) for item in items])
+        case Not(item):
+            return f"(({_sql(item, params, top=False)}) IS NOT TRUE)"
+        case TypeIs(type_):
+            return _type_sql((type_,), params, top)
+        case IdIn(ids):
+            return f"{row}.id = ANY({params.texts(ids)})"
+        case IdPattern(expression):
+            return f'{row}.id COLLATE "C" ~ {params.text(pattern(expression).ere)}'
+        case AnyAttr(attrs):
+            return f"{row}.names && {params.texts(attrs)}"
+        case ScopeIs(text):
+            return _scope_sql(text, params)
+        case GeoRel():
+            return geo_sql(node, params)
+        case Exists() | Compare() | Matches():
+            return term_sql(node, params)
+
+
+def _join(operator: str, empty: str, items: list[str]) -> str:
+    if len(items) < 2:
+        return items[0] if items else empty
+    return f"({operator.join(items)})"
+
+
+def _types(items: Sequence[Node]) -> tuple[str, ...] | None:
+    found = tuple(item.type for item in items if isinstance(item, TypeIs))
+    return found if len(found) == len(items) else None
+
+
+def _type_sql(types: tuple[str, ...], params: Params, top: bool) -> str:
+    """At the top of a condition a join by the side table, which also gives the order by id; below, the row's array."""
+    row = params.alias
+    if not top:
+        return f"{row}.types && {params.texts(types)}"
+    wanted = f"= {params.text(types[0])}" if len(types) == 1 else f"= ANY({params.texts(types)})"
+    return f"{row}.id IN (SELECT t.id FROM entity_type t WHERE t.type {wanted})"  # noqa: S608 (values are parameters)
+
+
+def _scope_sql(text: str, params: Params) -> str:
+    scopes = f"{params.alias}.scopes"
+    if is_plain(text):
+        plain = text.removeprefix("/")
+        return f"{scopes} && {params.texts(('/' + plain, plain))}"
+    expression = params.text(f"^(?:{scope_expression(text)})$")
+    return f'EXISTS (SELECT FROM unnest({scopes}) s(v) WHERE s.v COLLATE "C" ~ {expression})'

@@ -1,0 +1,89 @@
+"""Geoqueries as PostGIS (4.10), in the form that the GiST indexes serve.
+
+Only an attribute's default instance counts: `entities.location` for `location`, else the row of `entity_geo`.
+Relations are planar, distances on the sphere, as in `broker.core.geo`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from broker.core.entity import LOCATION
+from broker.core.geo import RADIUS_M, reference
+from broker.core.query import GeoRel
+from broker.store.compile_params import Params
+
+__all__ = ["geo_sql"]
+
+_SLACK_DEG: Final = 0.002
+"""How far a great circle of up to one degree bulges out of its planar box, and rounding."""
+
+_RELATIONS: Final = {
+    "within": "ST_Within({0}, {1})",
+    "contains": "ST_Contains({0}, {1})",
+    "intersects": "ST_Intersects({0}, {1})",
+    "equals": "ST_Equals({0}, {1})",
+    "disjoint": "({0} IS NOT NULL AND NOT ST_Intersects({0}, {1}))",
+    "overlaps": "ST_Overlaps({0}, {1})",
+}
+
+
+def geo_sql(node: GeoRel, params: Params) -> str:
+    """Compile a georelation on the row `params.alias`."""
+    if node.attr == LOCATION:
+        return _condition(node, f"{params.alias}.location", params)
+    attr = params.text(node.attr)
+    condition = _condition(node, "g.geom", params)
+    return (
+        f"EXISTS (SELECT FROM entity_geo g WHERE g.id = {params.alias}.id AND g.attr = {attr} "
+        f"AND g.dataset_id = '' AND {condition})"
+    )
+
+
+def _condition(node: GeoRel, column: str, params: Params) -> str:
+    other = reference(node.geometry)
+    sql = f"ST_GeomFromWKB({params.binary(shapely.to_wkb(other))}, 4326)"
+    distance = f"ST_Distance(geography({column}), geography({sql}), false)"
+    if node.rel != "near":
+        return _RELATIONS[node.rel].format(column, sql)
+    parts = []
+    if node.max_m is not None:
+        boxes = " OR ".join(
+            f"{column} && ST_MakeEnvelope({', '.join(params.number(edge) for edge in box)}, 4326)"
+            for box in _boxes(other, node.max_m)
+        )
+        parts += [
+            f"({boxes})",
+            f"{distance} <= {params.number(node.max_m)}",
+        ]
+    if node.min_m is not None:
+        parts.append(f"{distance} > {params.number(node.min_m)}")
+    return "(" + (" AND ".join(parts) or f"{column} IS NOT NULL") + ")"
+
+
+def _boxes(other: BaseGeometry, metres: float) -> list[tuple[float, float, float, float]]:
+    """Return boxes in lon/lat that hold all within the distance; two where it crosses the antimeridian.
+
+    Exact for edges of up to one degree, which the slack covers.
+    """
+    west, south, east, north = other.bounds
+    angle = metres / RADIUS_M
+    tall = math.degrees(angle) + _SLACK_DEG
+    south, north = max(-90.0, south - tall), min(90.0, north + tall)
+    widest = math.radians(max(abs(south), abs(north)))
+    ratio = math.sin(min(angle, math.pi / 2)) / math.cos(widest) if widest < math.radians(89.9) else 2.0
+    if ratio >= 1:
+        return [(-180.0, south, 180.0, north)]
+    wide = math.degrees(math.asin(ratio)) + _SLACK_DEG
+    west, east = west - wide, east + wide
+    if east - west >= 360:
+        return [(-180.0, south, 180.0, north)]
+    if west < -180:
+        return [(-180.0, south, east, north), (west + 360, south, 180.0, north)]
+    if east > 180:
+        return [(west, south, 180.0, north), (-180.0, south, east - 360, north)]
+    return [(west, south, east, north)]

@@ -1,0 +1,40 @@
+"""Parameters of a compiled condition: every value is one, numbered as it comes, and equal ones share a number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["Params"]
+
+
+class Params:
+    """Collects values and returns their placeholders with the cast that fixes their type."""
+
+    def __init__(self, start: int, alias: str) -> None:
+        self.values: list[object] = []
+        self.alias = alias
+        self._start = start
+        self._known: dict[tuple[str, object], str] = {}
+
+    def _add(self, cast: str, key: object, value: object) -> str:
+        found = self._known.get((cast, key))
+        if found is None:
+            found = self._known[cast, key] = f"${self._start + len(self.values)}::{cast}"
+            self.values.append(value)
+        return found
+
+    def text(self, value: str) -> str:
+        """Return a text."""
+        return self._add("text", value, value)
+
+    def texts(self, values: Sequence[str]) -> str:
+        """Return an array of texts."""
+        return self._add("text[]", tuple(values), list(values))
+
+    def number(self, value: float) -> str:
+        """Return a double."""
+        return self._add("float8", float(value), float(value))
+
+    def binary(self, value: bytes) -> str:
+        """Return bytes."""
+        return self._add("bytea", value, value)
