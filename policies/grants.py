@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from broker.core.access import ALL, Access, AttrSet, Grant, Prohibition
-from broker.core.query import And, GeoRel, Node
+from broker.core.parse_geo import parse_geo
+from broker.core.parse_q import parse_q
+from broker.core.parse_scope import parse_scope
+from broker.core.query import And, Node
 
 __all__ = ["LOCATION", "access", "target_filter"]
 
@@ -16,18 +17,17 @@ LOCATION = "https://uri.etsi.org/ngsi-ld/location"
 
 
 def target_filter(target: Mapping[str, Any]) -> Node:
-    """Parse a target's `q`, `scopeQ` and `area` (a polygon that the default geometry must lie within)."""
-    from broker.core.parse_q import parse_q
-    from broker.core.parse_scope import parse_scope
-
+    """Parse a target's `q` (names as `<IRI>`), `scopeQ` and `area` (the default geometry must lie within)."""
     items: list[Node] = []
     if "q" in target:
-        terms: Mapping[str, str] = target.get("terms", {})
-        items.append(parse_q(target["q"], lambda name: terms.get(name, name)))
+        items.append(parse_q(target["q"], str))
     if "scopeQ" in target:
         items.append(parse_scope(target["scopeQ"]))
     if "area" in target:
-        items.append(GeoRel(LOCATION, "within", orjson.dumps(target["area"]).decode()))
+        area = target["area"]
+        relation = parse_geo("within", area["type"], area["coordinates"], None, lambda _: LOCATION)
+        if relation is not None:
+            items.append(relation)
     return items[0] if len(items) == 1 else And(tuple(items))
 
 

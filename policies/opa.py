@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
-from opa_client.errors import PolicyNotFoundError
-from opa_client.opa_async import AsyncOpaClient
+from opa_client.errors import PolicyNotFoundError  # type: ignore[import-untyped]  # the library ships no types
+from opa_client.opa_async import AsyncOpaClient  # type: ignore[import-untyped]
 
 from policies.decision import EngineUnavailable
 

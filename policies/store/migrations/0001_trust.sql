@@ -24,10 +24,8 @@ BEGIN
 END $$;
 
 CREATE TABLE policies.parties (
-    party  text PRIMARY KEY,
-    name   text NOT NULL,
-    tier   text NOT NULL,
-    body   jsonb NOT NULL
+    party text PRIMARY KEY,
+    name  text NOT NULL
 );
 
 CREATE TABLE policies.domains (

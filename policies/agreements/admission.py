@@ -1,0 +1,194 @@
+"""Admission of an agreement: from the text as written to the form that decisions are made with.
+
+Types and attributes become IRIs, the data part is parsed and printed back, purposes must be known to the rules, and
+nothing reaches beyond the agreement's domain: the target's types are those of the domain, or some of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from broker.core.errors import NgsiLdError
+from broker.core.parse_geo import parse_geo
+from broker.core.parse_q import parse_q
+from broker.core.parse_scope import parse_scope
+from broker.core.print_q import print_q, print_scope
+from policies import purposes, times
+from policies.agreements.odrl import Agreement, Constraint, Rule, Target
+from policies.agreements.terms import ContextError, Terms, read_context
+from policies.domains import CityFileError, Domain, complaints
+
+__all__ = ["Admitted", "admit", "digest", "domain_types", "read"]
+
+T = TypeVar("T")
+_KINDS = {
+    "attribute": "attribution",
+    "t:quota": "quota",
+    "t:rate": "rate",
+    "t:deleteAfter": "delete_after",
+    "t:reportBenefit": "report_benefit",
+}
+
+
+class Admitted:
+    """An agreement as written and as decisions read it (`body`), with the digest of both."""
+
+    def __init__(self, agreement: Agreement, source: dict[str, Any], body: dict[str, Any], tenant: str) -> None:
+        self.agreement = agreement
+        self.source = source
+        self.body = body
+        self.tenant = tenant
+        self.digest = digest([source, body])
+
+
+def digest(document: object) -> str:
+    """Digest of a JSON document, the same for the same content."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def read(path: Path) -> tuple[Agreement, dict[str, Any]]:
+    """Read one agreement file; raises CityFileError naming every faulty member."""
+    try:
+        source = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise CityFileError(f"{path}: cannot be read: {error}") from error
+    try:
+        return Agreement.model_validate(source), source
+    except ValidationError as error:
+        raise complaints(error, str(path)) from error
+
+
+def domain_types(domain: Domain, terms: Terms) -> list[str]:
+    """Give the IRIs of a domain's types."""
+    return [terms.expand(name) for name in domain.types]
+
+
+def admit(path: Path, domains: Mapping[str, Domain], city_terms: Terms) -> Admitted:
+    """Read and admit one agreement file; `city_terms` names the domains' types."""
+    agreement, source = read(path)
+    domain = domains.get(agreement.domain)
+    if domain is None:
+        raise CityFileError(f"{path}: domain: {agreement.domain!r} is not among {', '.join(sorted(domains))}")
+    try:
+        terms = read_context(agreement.context, path.parent)
+    except ContextError as error:
+        raise CityFileError(f"{path}: @context: {error}") from error
+    return Admitted(
+        agreement, source, _Admission(path, terms, domain_types(domain, city_terms)).body(agreement), domain.tenant
+    )
+
+
+class _Admission:
+    """One file on its way in: knows where it stands, to name the member in a complaint."""
+
+    def __init__(self, path: Path, terms: Terms, types: list[str]) -> None:
+        self._path = path
+        self._terms = terms
+        self._types = types
+
+    def body(self, agreement: Agreement) -> dict[str, Any]:
+        return {
+            "uid": agreement.uid,
+            "version": agreement.version,
+            "title": agreement.title or {},
+            "domain": agreement.domain,
+            "assigner": agreement.assigner,
+            "assignee": agreement.assignee,
+            "assessment": agreement.assessment,
+            "valid": {"from": times.text(agreement.valid.from_), "until": times.text(agreement.valid.until)},
+            "permission": [self._rule(rule, f"permission.{n}") for n, rule in enumerate(agreement.permission)],
+            "prohibition": [self._rule(rule, f"prohibition.{n}") for n, rule in enumerate(agreement.prohibition)],
+        }
+
+    def _rule(self, rule: Rule, where: str) -> dict[str, Any]:
+        actions = rule.action if isinstance(rule.action, list) else [rule.action]
+        if (rule.target.feeds is not None) != ("publish" in actions):
+            raise CityFileError(f"{self._path}: {where}.target.feeds: belongs to the action publish, and it needs them")
+        return {
+            "action": sorted(set(actions)),
+            "target": self._target(rule.target, f"{where}.target"),
+            "constraint": [self._constraint(item, f"{where}.constraint.{n}") for n, item in enumerate(rule.constraint)],
+            "duty": [{"kind": _KINDS[duty.action], "value": duty.value} for duty in rule.duty],
+        }
+
+    def _target(self, target: Target, where: str) -> dict[str, Any]:
+        found: dict[str, Any] = target.model_dump(mode="json", by_alias=True, exclude_none=True)
+        if target.window:
+            for member, moment in (("from", target.window.from_), ("to", target.window.to)):
+                if isinstance(moment, datetime):
+                    found["window"][member] = times.text(moment)
+        found["types"] = self._reach(target, where)
+        if target.attrs:
+            found["attrs"] = {
+                member: [self._name(name, f"{where}.attrs.{member}") for name in names]
+                for member, names in found["attrs"].items()
+            }
+        if target.q is not None:
+            found["q"] = self._q(target.q, f"{where}.q")
+        if target.scopeQ is not None:
+            found["scopeQ"] = self._parsed(f"{where}.scopeQ", lambda: print_scope(parse_scope(target.scopeQ or "")))
+        if target.area is not None:
+            found["area"] = self._area(target.area, f"{where}.area")
+        return found
+
+    def _reach(self, target: Target, where: str) -> list[str]:
+        if target.types is None:
+            return self._types
+        types = [self._name(name, f"{where}.types") for name in target.types]
+        for name, type_ in zip(target.types, types, strict=True):
+            if type_ not in self._types:
+                raise CityFileError(f"{self._path}: {where}.types: {name} is not a type of the agreement's domain")
+        return types
+
+    def _q(self, q: str, where: str) -> str:
+        node = self._parsed(where, lambda: parse_q(q, self._terms.expand))
+        printed = print_q(node)
+        if parse_q(printed, str) != node:
+            raise CityFileError(f"{self._path}: {where}: cannot be written in full names; say it more simply")
+        return printed
+
+    def _area(self, area: dict[str, Any], where: str) -> dict[str, Any]:
+        if area.keys() != {"type", "coordinates"} or area["type"] not in ("Polygon", "MultiPolygon"):
+            raise CityFileError(f"{self._path}: {where}: must be a GeoJSON Polygon or MultiPolygon, lon/lat")
+        relation = self._parsed(where, lambda: parse_geo("within", area["type"], area["coordinates"], None, str))
+        if relation is None:
+            raise CityFileError(f"{self._path}: {where}: holds no geometry")
+        printed: dict[str, Any] = json.loads(relation.geometry)
+        return printed
+
+    def _constraint(self, constraint: Constraint, where: str) -> dict[str, Any]:
+        operand = constraint.rightOperand
+        if constraint.leftOperand == "purpose":
+            operand = (
+                self._purpose(operand, where)
+                if isinstance(operand, str)
+                else [self._purpose(item, where) for item in operand]
+            )
+        elif constraint.leftOperand == "dateTime":
+            operand = times.text(datetime.fromisoformat(str(operand)))
+        left = constraint.leftOperand.removeprefix("t:")
+        return {"leftOperand": left, "operator": constraint.operator, "rightOperand": operand}
+
+    def _purpose(self, purpose: str, where: str) -> str:
+        found = purposes.iri(purpose)
+        if not purposes.known(found):
+            raise CityFileError(f"{self._path}: {where}.rightOperand: {purpose} is no purpose of DPV")
+        return found
+
+    def _name(self, name: str, where: str) -> str:
+        return self._parsed(where, lambda: self._terms.expand(name))
+
+    def _parsed(self, where: str, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except NgsiLdError as error:
+            raise CityFileError(f"{self._path}: {where}: {error.detail}") from error
+        except ContextError as error:
+            raise CityFileError(f"{self._path}: {where}: {error}") from error

@@ -1,0 +1,13 @@
+"""Times as text: UTC, ISO 8601, ending in Z."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+__all__ = ["text"]
+
+
+def text(moment: datetime) -> str:
+    """Write a time with its zone in UTC, to the millisecond where it has any."""
+    moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds").replace("+00:00", "Z")
