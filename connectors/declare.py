@@ -13,6 +13,8 @@ from connectors.settings import ConnectorSettings
 
 __all__ = ["apply_topics"]
 
+PLATFORM = "platform"
+
 
 async def apply_topics(
     feeds: Iterable[Feed], domains: Iterable[str], settings: ConnectorSettings, partitions: int, replication: int
@@ -21,10 +23,11 @@ async def apply_topics(
     found = list(feeds)
     wanted = topics.specs(
         [feed.feed for feed in found],
-        sorted({*domains, *(feed.domain for feed in found), "platform"}),
+        sorted({*domains, *(feed.domain for feed in found), PLATFORM}),
         partitions=partitions,
         prefix=settings.topic_prefix,
     )
+    wanted.append(topics.Topic(topics.prefixed(topics.dead(PLATFORM), settings.topic_prefix), 1, 30 * 86_400_000))
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, client_id="datapolis-topics")
     await admin.start()
     try:

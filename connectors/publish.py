@@ -53,7 +53,7 @@ class Publisher:
         """Write records in order; returns when all are acknowledged. Raises aiokafka's errors."""
         waiting = [
             await self._producer.send(
-                topics.prefixed(record.topic, self._prefix), record.value, key=record.key, headers=record.headers
+                topics.prefixed(record.topic, self._prefix), record.value, key=record.key, headers=list(record.headers)
             )
             for record in records
         ]

@@ -236,7 +236,8 @@ async def replay(records: RecordMapper, settings: ConnectorSettings, publisher: 
         partitions = await _partitions(topic, settings)
         ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
         consumer.assign(partitions)
-        await consumer.seek_to_beginning(*partitions)
+        for partition, begin in (await consumer.beginning_offsets(partitions)).items():
+            consumer.seek(partition, begin)
         while [one for one in partitions if await consumer.position(one) < ends[one]]:
             batch = await consumer.getmany(timeout_ms=500, max_records=_MOST)
             outgoing: list[Outgoing] = []

@@ -26,7 +26,7 @@ class ConnectorSettings(BaseSettings):
     state: Path = Path(".local")
     topic_prefix: str = ""
     admin_host: str = "127.0.0.1"
-    admin_port: int = 9103
+    admin_port: int = 18093
     egress_allow: Annotated[tuple[Network, ...], NoDecode] = ()
     quality_interval: float = Field(default=5.0, gt=0)
     domain_keys: dict[str, SecretStr] = Field(default_factory=dict)

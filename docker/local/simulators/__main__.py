@@ -88,7 +88,7 @@ async def main() -> None:
     server = web.AppRunner(app(data, routes, buses), access_log=None)
     await server.setup()
     await web.TCPSite(
-        server, env.get("DATAPOLIS_SIMULATORS_HOST", "127.0.0.1"), int(env.get("DATAPOLIS_PORT_SIMULATORS", "18091"))
+        server, env.get("DATAPOLIS_SIMULATORS_HOST", "127.0.0.1"), int(env.get("DATAPOLIS_SIMULATORS_PORT", "18091"))
     ).start()
     uplinks = asyncio.create_task(publish(host, int(port), float(env.get("DATAPOLIS_SIMULATOR_PERIOD", "5"))))
     try:

@@ -1,0 +1,56 @@
+"""Read whole topics, as an outsider would."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+__all__ = ["Read", "read_topic", "wait_for"]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One record of a topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+
+
+async def read_topic(bootstrap: str, topic: str, partitions: int) -> list[Read]:
+    """Return everything that a topic holds now, by partition and offset."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        places = [TopicPartition(topic, number) for number in range(partitions)]
+        consumer.assign(places)
+        ends = await consumer.end_offsets(places)
+        for place, begin in (await consumer.beginning_offsets(places)).items():
+            consumer.seek(place, begin)
+        found: list[Read] = []
+        while any([await consumer.position(place) < ends[place] for place in places]):
+            batch: dict[Any, list[Any]] = await consumer.getmany(timeout_ms=200)
+            for messages in batch.values():
+                found += [
+                    Read(one.topic, one.partition, one.offset, one.key, one.value or b"", tuple(one.headers))
+                    for one in messages
+                ]
+    finally:
+        await consumer.stop()
+    return sorted(found, key=lambda one: (one.partition, one.offset))
+
+
+async def wait_for(bootstrap: str, topic: str, partitions: int, count: int, timeout_s: float = 30.0) -> list[Read]:
+    """Wait until a topic holds `count` records, and return all it holds."""
+    deadline = asyncio.get_running_loop().time() + timeout_s
+    while True:
+        found = await read_topic(bootstrap, topic, partitions)
+        if len(found) >= count or asyncio.get_running_loop().time() > deadline:
+            return found
+        await asyncio.sleep(0.2)
