@@ -7,7 +7,7 @@ DCAT-AP and `catalog.readiness` judges them. Types and attributes are expanded I
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
@@ -42,8 +42,11 @@ class DomainFacts:
     tenant: str
     types: tuple[str, ...]
     classification: Classification
+    terms: tuple[tuple[str, str], ...] = ()
     owner: str | None = None
+    owner_name: str | None = None
     steward: str | None = None
+    steward_name: str | None = None
     contact: str | None = None
     licence: str | None = None
     theme: str | None = None
@@ -54,6 +57,10 @@ class DomainFacts:
     def target(self, dimension: str) -> float | None:
         """The target (0..1) the city set for a quality dimension, if any."""
         return next((value for name, value in self.targets if name == dimension), None)
+
+    def term(self, iri: str) -> str:
+        """The city's own short name of a type, else the last part of its IRI."""
+        return next((term for known, term in self.terms if known == iri), None) or local_name(iri)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +189,11 @@ class Dataset:
     public: bool
     tenant: str = "default"
 
+    @property
+    def short(self) -> str:
+        """The type as people say it: `Air quality observed`."""
+        return words(self.slug)
+
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
@@ -218,11 +230,11 @@ def words(name: str) -> str:
     )
 
 
-def _slugs(types: Sequence[str]) -> dict[str, str]:
-    """A path segment per type, its local name, numbered where two types share one."""
+def _slugs(domain: DomainFacts) -> dict[str, str]:
+    """A path segment per type, its short name, numbered where two types share one."""
     taken: dict[str, str] = {}
-    for iri in types:
-        base, slug, n = local_name(iri), local_name(iri), 2
+    for iri in domain.types:
+        base, slug, n = domain.term(iri), domain.term(iri), 2
         while slug in taken.values():
             slug, n = f"{base}-{n}", n + 1
         taken[iri] = slug
@@ -235,14 +247,14 @@ def datasets(harvest: Harvest, publisher: Agent, issued: datetime) -> tuple[Data
     counts = {c.type: c for c in harvest.counts}
     return tuple(
         _dataset(harvest, type_, slug, counts.get(type_, TypeCount(type_, 0)), publisher, issued)
-        for type_, slug in _slugs(domain.types).items()
+        for type_, slug in _slugs(domain).items()
     )
 
 
 def _dataset(harvest: Harvest, type_: str, slug: str, found: TypeCount, publisher: Agent, issued: datetime) -> Dataset:
     domain = harvest.domain
-    name = words(local_name(type_))
-    about = f"Entities of type {local_name(type_)} in the domain {domain.title}, as NGSI-LD linked data."
+    name = words(domain.term(type_))
+    about = f"Entities of type {domain.term(type_)} in the domain {domain.title}, as NGSI-LD linked data."
     return Dataset(
         domain=domain.name,
         slug=slug,

@@ -15,7 +15,7 @@ from rdflib.term import BNode, Node
 from catalog import vocabulary
 from catalog.dataset import Agent, Catalogue, Dataset, Extent, local_name, words
 
-__all__ = ["catalog_graph", "dataset_graph", "dataset_uri"]
+__all__ = ["catalog_graph", "dataset_graph", "dataset_uri", "service_graph"]
 
 DCATAP = Namespace("http://data.europa.eu/r5r/")
 VCARD = Namespace("http://www.w3.org/2006/vcard/ns#")
@@ -54,6 +54,13 @@ def dataset_graph(catalogue: Catalogue, dataset: Dataset) -> Graph:
     """One dataset with its distributions and the service behind them."""
     graph = _graph()
     _dataset(graph, catalogue, dataset, _service(graph, catalogue, (dataset,)))
+    return graph
+
+
+def service_graph(catalogue: Catalogue) -> Graph:
+    """The data service alone, with the datasets that it serves."""
+    graph = _graph()
+    _service(graph, catalogue)
     return graph
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
-from catalog.dataset import DomainFacts, Harvest, local_name
+from catalog.dataset import DomainFacts, Harvest, local_name, words
+from catalog.vocabulary import licence_label
 
 __all__ = ["GATES", "METHOD", "Evidence", "Sources", "Status", "Verdict", "assess", "duration", "status_at"]
 
@@ -135,7 +136,10 @@ class _Round:
 
 def _owner(r: _Round) -> Evidence:
     return r.declared(
-        "owner", r.domain.owner, f"{r.domain.owner} owns this data.", "Nobody is named as the owner of this data."
+        "owner",
+        r.domain.owner,
+        f"{r.domain.owner_name or r.domain.owner} owns this data.",
+        "Nobody is named as the owner of this data.",
     )
 
 
@@ -143,7 +147,7 @@ def _steward(r: _Round) -> Evidence:
     return r.declared(
         "steward",
         r.domain.steward,
-        f"{r.domain.steward} looks after it as steward.",
+        f"{r.domain.steward_name or r.domain.steward} looks after it as steward.",
         "No steward is named who looks after this data.",
     )
 
@@ -152,24 +156,24 @@ def _licence(r: _Round) -> Evidence:
     return r.declared(
         "licence",
         r.domain.licence,
-        f"The licence is {local_name(r.domain.licence or '')}.",
+        f"The licence is {licence_label(r.domain.licence or '')}.",
         "No licence is set, so nobody can tell what they may do with it.",
     )
 
 
 def _purposes(r: _Round) -> Evidence:
-    names = ", ".join(local_name(p) for p in r.domain.purposes)
+    said = [words(local_name(p)).lower() for p in r.domain.purposes]
     return r.declared(
         "purposes",
-        names,
-        f"It may be used for {names}.",
+        ", ".join(r.domain.purposes),
+        f"It may be used for {_list(said) if said else ''}.",
         "No purpose is set for which this data may be used.",
     )
 
 
 def _policy(r: _Round) -> Evidence:
     types = r.domain.types
-    bare = [local_name(t) for t in types if not r.harvest.covering(t)]
+    bare = [r.domain.term(t) for t in types if not r.harvest.covering(t)]
     if not types:
         reason = "The domain declares no types, so no agreement can cover them."
     elif bare:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 from pydantic import Field, SecretStr
@@ -33,8 +34,15 @@ class Settings(BaseSettings):
     assess_interval_s: float = Field(default=5.0, gt=0, description="seconds between two assessments")
     evidence_ttl_s: float = Field(default=900.0, gt=0, description="seconds for which a measurement counts as evidence")
     read_timeout_s: float = Field(default=10.0, gt=0, description="limit of one read from the broker")
+    live_ttl_s: float = Field(default=4.0, ge=0, description="seconds for which viewers share one reading of the map")
+    live_most: int = Field(default=2000, ge=1, description="entities of a type on the live map at most")
     admin_port: int = Field(default=0, description="health and metrics of `assess`; 0: none")
-    egress_allow: str = Field(default="", description="private networks that outbound calls may reach, as CIDRs")
+    egress_allow: str = Field(default="127.0.0.0/8,::1/128", description="private ranges that may be called (CIDRs)")
+
+    @property
+    def egress(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The private ranges that outbound calls may reach."""
+        return tuple(ip_network(part.strip()) for part in self.egress_allow.split(",") if part.strip())
 
     @property
     def broker_for_others(self) -> str:

@@ -22,6 +22,7 @@ __all__ = [
     "frequency",
     "language",
     "licence",
+    "licence_label",
     "theme",
 ]
 
@@ -120,6 +121,14 @@ def licence(name: str) -> tuple[str, str]:
     if "://" in name:
         return name, name
     raise UnknownTerm(f"licence '{name}' is neither a known licence nor an IRI; use for example CC-BY-4.0")
+
+
+def licence_label(name: str) -> str:
+    """A licence as people call it; what is not known is called as it is written."""
+    try:
+        return licence(name)[1]
+    except UnknownTerm:
+        return name
 
 
 def access_right(classification: Classification, public: bool) -> str:

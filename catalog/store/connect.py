@@ -18,9 +18,22 @@ else:
     Conn = asyncpg.Connection
     Pool = asyncpg.Pool
 
-__all__ = ["Conn", "Pool", "assessor_lock", "open_pool"]
+__all__ = ["Conn", "Pool", "StoreUnavailable", "assessor_lock", "open_pool", "ping"]
 
 _ASSESSOR = 0x646174706F6C6973  # any fixed number; the same for every assessor of a database
+
+
+class StoreUnavailable(Exception):
+    """The database does not answer; the text says what to look at."""
+
+
+async def ping(pool: Pool, timeout_s: float = 2.0) -> None:
+    """Prove that the catalog's tables can be read. Raises StoreUnavailable."""
+    try:
+        async with pool.acquire(timeout=timeout_s) as conn:
+            await conn.fetchval("SELECT count(*) FROM catalog.harvests")
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise StoreUnavailable(f"{type(error).__name__}; is PostgreSQL up and migrated?") from error
 
 
 async def _codecs(conn: Conn) -> None:

@@ -1,0 +1,69 @@
+"""Errors out: `application/problem+json` (RFC 9457) for programs, a short page for browsers is the portal's."""
+
+from __future__ import annotations
+
+import uuid
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+__all__ = ["Problem", "install", "problem"]
+
+_ERRORS = "https://datapolis.example/errors/"
+_log = structlog.get_logger("catalog.http")
+
+
+class Problem(Exception):
+    """An answer that says what was wrong, where, and what to do. `kind` is the last part of its type URI."""
+
+    def __init__(self, status: int, kind: str, title: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.kind, self.title, self.detail = status, kind, title, detail
+
+
+def problem(status: int, kind: str, title: str, detail: str, headers: dict[str, str] | None = None) -> Response:
+    """The answer for one problem."""
+    body = {"type": _ERRORS + kind, "title": title, "status": status, "detail": detail}
+    return Response(orjson.dumps(body), status, headers, "application/problem+json")
+
+
+def install(app: FastAPI) -> None:
+    """Register the four handlers."""
+
+    async def ours(_: Request, error: Problem) -> Response:
+        return problem(error.status, error.kind, error.title, error.detail)
+
+    async def http(_: Request, error: HTTPException) -> Response:
+        phrase = HTTPStatus(error.status_code).phrase
+        detail = error.detail if error.detail != phrase else f"{phrase}."
+        return problem(error.status_code, phrase.lower().replace(" ", "-"), phrase, detail, _plain(error.headers))
+
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return problem(400, "bad-request", "Bad request", f"{where}: {first['msg']}")
+
+    async def unexpected(request: Request, error: Exception) -> Response:
+        request_id = str(uuid.uuid4())
+        _log.error("request_failed", request_id=request_id, path=request.url.path, exc_info=error)
+        detail = f"Something failed here. Name this request to those who run the catalog: {request_id}"
+        return problem(500, "internal-error", "Internal error", detail)
+
+    handlers: list[tuple[type[Exception], Any]] = [
+        (Problem, ours),
+        (HTTPException, http),
+        (RequestValidationError, invalid),
+        (Exception, unexpected),
+    ]
+    for kind, handler in handlers:
+        app.add_exception_handler(kind, handler)
+
+
+def _plain(headers: Any) -> dict[str, str] | None:
+    return dict(headers) if headers else None

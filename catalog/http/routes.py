@@ -1,0 +1,205 @@
+"""The catalog for programs: DCAT-AP by content negotiation, readiness as JSON, the live map's data."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import orjson
+from fastapi import APIRouter, Query, Request, Response
+from rdflib import Graph
+from starlette.concurrency import run_in_threadpool
+
+from catalog import dcat
+from catalog.catalogue import Reader, State
+from catalog.dataset import Dataset
+from catalog.http.negotiate import choose
+from catalog.http.problems import Problem
+from catalog.portal import basemap
+from catalog.portal.live import LiveMap
+from catalog.portal.view import DomainView, readiness_json
+
+__all__ = ["router"]
+
+router = APIRouter()
+
+_FORMS: Final = {"text/turtle": "turtle", "application/ld+json": "json-ld", "application/rdf+xml": "pretty-xml"}
+_SUFFIXES: Final = {"ttl": "text/turtle", "jsonld": "application/ld+json", "rdf": "application/rdf+xml"}
+_HTML: Final = "text/html"
+_GEOJSON: Final = "application/geo+json"
+
+
+def _reader(request: Request) -> Reader:
+    reader: Reader = request.app.state.reader
+    return reader
+
+
+def _json(body: Any) -> Response:
+    return Response(orjson.dumps(body), media_type="application/json", headers={"Cache-Control": "no-cache"})
+
+
+def _media(request: Request) -> str:
+    media = choose(request.headers.get("accept"), [*_FORMS, _HTML])
+    if media is None:
+        raise Problem(
+            406,
+            "not-acceptable",
+            "Not acceptable",
+            f"Accept '{request.headers.get('accept')}' names none of {', '.join(_FORMS)}, {_HTML}.",
+        )
+    return media
+
+
+async def _rdf(request: Request, graph: Graph, media: str) -> Response:
+    text = await run_in_threadpool(lambda: graph.serialize(format=_FORMS[media], auto_compact=True))
+    body = text.encode()
+    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = {"Vary": "Accept", "ETag": tag, "Cache-Control": "no-cache"}
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type=f"{media}; charset=utf-8" if media.startswith("text/") else media, headers=headers)
+
+
+def _to_page(path: str) -> Response:
+    return Response(status_code=303, headers={"Location": path, "Vary": "Accept"})
+
+
+@router.get("/catalog")
+async def catalog(request: Request) -> Response:
+    """The whole catalog; browsers are sent to the portal."""
+    media = _media(request)
+    if media == _HTML:
+        return _to_page("/")
+    reader = _reader(request)
+    return await _rdf(request, dcat.catalog_graph(reader.catalogue(await reader.state())), media)
+
+
+@router.get("/catalog.{suffix}")
+async def catalog_file(request: Request, suffix: str) -> Response:
+    """The whole catalog in the form that the suffix names, whatever is accepted."""
+    if suffix not in _SUFFIXES:
+        raise Problem(404, "not-found", "Not found", f"No form '{suffix}'; there are {', '.join(_SUFFIXES)}.")
+    reader = _reader(request)
+    return await _rdf(request, dcat.catalog_graph(reader.catalogue(await reader.state())), _SUFFIXES[suffix])
+
+
+@router.get("/catalog/datasets/{domain}/{slug}")
+async def dataset(request: Request, domain: str, slug: str) -> Response:
+    """One dataset."""
+    media = _media(request)
+    reader = _reader(request)
+    state = await reader.state()
+    found = _dataset(state, domain, slug)
+    if media == _HTML:
+        return _to_page(f"/domains/{domain}#{slug}")
+    return await _rdf(request, dcat.dataset_graph(reader.catalogue(state), found), media)
+
+
+@router.get("/catalog/services/ngsi-ld")
+async def service(request: Request) -> Response:
+    """The data service behind all datasets."""
+    media = _media(request)
+    if media == _HTML:
+        return _to_page("/")
+    reader = _reader(request)
+    return await _rdf(request, dcat.service_graph(reader.catalogue(await reader.state())), media)
+
+
+@router.get("/readiness")
+async def readiness(request: Request) -> Response:
+    """Every domain's verdict with its evidence."""
+    reader = _reader(request)
+    now = datetime.now(UTC)
+    views = (await reader.state()).views(now)
+    return _json(
+        {
+            "city": reader.city.name,
+            "at": now,
+            "governed": sum(v.governed for v in views),
+            "domains": [readiness_json(v, history=False) for v in views],
+        }
+    )
+
+
+@router.get("/readiness/{domain}")
+async def readiness_of(request: Request, domain: str) -> Response:
+    """One domain's verdict with its evidence and history."""
+    view = _view(await _reader(request).state(), domain)
+    return _json(readiness_json(view))
+
+
+@router.get("/live.geojson")
+async def live(request: Request, domain: Annotated[str, Query(min_length=1, max_length=100)]) -> Response:
+    """What the public may see of a domain now, as GeoJSON, with the receipts of its reading."""
+    state = await _reader(request).state()
+    view = _view(state, domain)
+    live_map: LiveMap = request.app.state.live
+    body = await live_map.geojson(domain, view.datasets)
+    return Response(body, media_type=_GEOJSON, headers={"Cache-Control": "no-cache"})
+
+
+@router.get("/live/entity")
+async def live_entity(
+    request: Request,
+    domain: Annotated[str, Query(min_length=1, max_length=100)],
+    type: Annotated[str, Query(min_length=1, max_length=300)],
+    id: Annotated[str, Query(min_length=1, max_length=2000)],
+) -> Response:
+    """One entity as the public sees it. `type` is the dataset's path name."""
+    found = _dataset(await _reader(request).state(), domain, type)
+    live_map: LiveMap = request.app.state.live
+    entity = await live_map.entity(found, id)
+    if entity is None:
+        raise Problem(404, "not-found", "Not found", f"The public sees no entity '{id}' of type {type}.")
+    return _json(entity)
+
+
+@router.get("/basemap.geojson")
+async def land(
+    west: Annotated[float, Query(ge=-180, le=180)],
+    south: Annotated[float, Query(ge=-90, le=90)],
+    east: Annotated[float, Query(ge=-180, le=180)],
+    north: Annotated[float, Query(ge=-90, le=90)],
+) -> Response:
+    """Land in a box, for the map."""
+    if west >= east or south >= north:
+        raise Problem(400, "bad-request", "Bad request", "west must be below east, and south below north.")
+    body = await run_in_threadpool(basemap.land, west, south, east, north)
+    return Response(body, media_type=_GEOJSON, headers={"Cache-Control": "public, max-age=86400"})
+
+
+@router.get("/city.geojson")
+async def city_outline(request: Request) -> Response:
+    """The city's own outline for the map (`map.geojson` in its folder); 204 where it has none."""
+    body = await run_in_threadpool(_outline, request.app.state.settings.city / "map.geojson")
+    if body is None:
+        return Response(status_code=204)
+    return Response(body, media_type=_GEOJSON, headers={"Cache-Control": "public, max-age=3600"})
+
+
+def _outline(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
+def _view(state: State, domain: str) -> DomainView:
+    for view in state.views(datetime.now(UTC)):
+        if view.name == domain:
+            return view
+    raise _no_domain(state, domain)
+
+
+def _dataset(state: State, domain: str, slug: str) -> Dataset:
+    if domain not in state.datasets:
+        raise _no_domain(state, domain)
+    for found in state.datasets[domain]:
+        if found.slug == slug:
+            return found
+    there = ", ".join(d.slug for d in state.datasets[domain]) or "none yet"
+    raise Problem(404, "not-found", "Not found", f"No dataset '{slug}' in domain {domain}; there are: {there}.")
+
+
+def _no_domain(state: State, domain: str) -> Problem:
+    there = ", ".join(state.datasets) or "none yet"
+    return Problem(404, "not-found", "Not found", f"No domain '{domain}'; there are: {there}.")

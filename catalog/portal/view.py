@@ -1,0 +1,213 @@
+"""What pages and the readiness API show of a domain, as plain values; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from catalog.dataset import Dataset, DomainFacts, FeedStatus, local_name, words
+from catalog.readiness import Evidence, Verdict, duration, status_at
+from catalog.store.rounds import Change, DomainRecord
+from catalog.vocabulary import licence_label
+
+__all__ = ["DomainView", "GateView", "Segment", "domain_view", "evidence_json", "readiness_json", "timeline"]
+
+_LABELS = {
+    "owner": "Owner",
+    "steward": "Steward",
+    "licence": "Licence",
+    "purposes": "Purposes",
+    "policy": "Agreements",
+    "completeness": "Completeness",
+    "freshness": "Freshness",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GateView:
+    """One gate as people read it."""
+
+    gate: str
+    label: str
+    passed: bool
+    value: str
+    target: str
+    reason: str
+    source: str
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of a timeline: from and to as shares (0..1) of the window, and what held."""
+
+    start: float
+    width: float
+    status: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class DomainView:
+    """One domain, judged at the moment of the page."""
+
+    name: str
+    title: str
+    description: str
+    classification: str
+    owner_name: str
+    steward_name: str
+    contact: str | None
+    verdict: Verdict
+    since: datetime | None
+    version: int
+    gates: tuple[GateView, ...]
+    datasets: tuple[Dataset, ...]
+    feeds: tuple[FeedStatus, ...]
+    history: tuple[Change, ...]
+    timeline: tuple[Segment, ...]
+    public: bool
+
+    @property
+    def entities(self) -> int:
+        """How many entities the domain holds."""
+        return sum(d.count for d in self.datasets)
+
+    @property
+    def passing(self) -> int:
+        """How many gates pass."""
+        return sum(g.passed for g in self.gates)
+
+    @property
+    def governed(self) -> bool:
+        """Whether the domain is at governed readiness now."""
+        return self.verdict.status == "governed"
+
+
+def domain_view(record: DomainRecord, datasets: Sequence[Dataset], now: datetime) -> DomainView:
+    """Judge a stored domain at this moment and lay it out."""
+    domain = record.harvest.domain
+    verdict = status_at(record.verdict, now)
+    return DomainView(
+        domain.name,
+        domain.title,
+        domain.description or "",
+        domain.classification,
+        domain.owner_name or domain.owner or "nobody yet",
+        domain.steward_name or domain.steward or "nobody yet",
+        domain.contact,
+        verdict,
+        record.since,
+        record.history[-1].version if record.history else 0,
+        tuple(_gate(e, domain) for e in verdict.gates),
+        tuple(datasets),
+        record.harvest.feeds,
+        record.history,
+        timeline(record.history, now),
+        any(d.public for d in datasets),
+    )
+
+
+def _gate(e: Evidence, domain: DomainFacts) -> GateView:
+    value, target = _figures(e, domain)
+    return GateView(e.gate, _LABELS.get(e.gate, e.gate), e.passed, value, target, e.reason, e.source, e.expires)
+
+
+def _figures(e: Evidence, domain: DomainFacts) -> tuple[str, str]:
+    """Value and target in words that fit a column; what is only to be declared has no target to show."""
+    if e.unit == "seconds":
+        age = duration(e.value) if isinstance(e.value, int | float) else "nothing yet"
+        return age, f"at most {duration(e.target)}" if isinstance(e.target, int | float) else "not set"
+    if e.unit == "share":
+        share = f"{e.value:.1%}" if isinstance(e.value, int | float) else "not measured"
+        return share, f"at least {e.target:.0%}" if isinstance(e.target, int | float) else "not set"
+    if e.unit == "types covered":
+        return f"{e.value} of {e.target} types", "every type"
+    return (_declared(e.gate, domain) if e.value else "not named"), ""
+
+
+def _declared(gate: str, domain: DomainFacts) -> str:
+    """What the city declared, as people say it."""
+    if gate == "owner":
+        return domain.owner_name or domain.owner or ""
+    if gate == "steward":
+        return domain.steward_name or domain.steward or ""
+    if gate == "licence":
+        return licence_label(domain.licence or "")
+    return ", ".join(words(local_name(p)).lower() for p in domain.purposes)
+
+
+def timeline(history: Sequence[Change], now: datetime) -> tuple[Segment, ...]:
+    """A domain's verdicts on a line from the first one known until now; unconfirmed time stays empty."""
+    if not history:
+        return ()
+    first = history[0].since
+    span = max((now - first).total_seconds(), 1.0)
+    segments = []
+    for i, change in enumerate(history):
+        until = history[i + 1].since if i + 1 < len(history) else now if change.expires > now else change.last_at
+        start, end = (change.since - first).total_seconds() / span, (until - first).total_seconds() / span
+        label = f"{change.status} from {change.since:%Y-%m-%d %H:%M:%S} UTC"
+        segments.append(Segment(round(start, 5), round(max(end - start, 0.002), 5), change.status, label))
+    return tuple(segments)
+
+
+def evidence_json(e: Evidence) -> dict[str, Any]:
+    """Evidence as the contract has it."""
+    return {
+        "domain": e.domain,
+        "gate": e.gate,
+        "value": e.value,
+        "target": e.target,
+        "unit": e.unit,
+        "at": e.at,
+        "expires": e.expires,
+        "source": e.source,
+        "method": e.method,
+        "pass": e.passed,
+        "reason": e.reason,
+    }
+
+
+def readiness_json(view: DomainView, history: bool = True) -> dict[str, Any]:
+    """A domain's verdict with its evidence, for programs."""
+    body: dict[str, Any] = {
+        "domain": view.name,
+        "title": view.title,
+        "status": view.verdict.status,
+        "version": view.version,
+        "reason": view.verdict.reason,
+        "failing": list(view.verdict.failing),
+        "since": view.since,
+        "at": view.verdict.at,
+        "expires": view.verdict.expires,
+        "entities": view.entities,
+        "counts": {d.type: d.count for d in view.datasets},
+        "gates": [evidence_json(e) for e in view.verdict.gates],
+        "feeds": [
+            {
+                "feed": f.feed,
+                "status": f.status,
+                "received": f.received,
+                "mapped": f.mapped,
+                "rejected": f.rejected,
+                "lastRecordAt": f.last_record_at,
+            }
+            for f in view.feeds
+        ],
+    }
+    if history:
+        body["history"] = [
+            {
+                "version": c.version,
+                "status": c.status,
+                "failing": list(c.failing),
+                "reason": c.reason,
+                "since": c.since,
+                "lastAt": c.last_at,
+            }
+            for c in view.history
+        ]
+    return body
