@@ -43,7 +43,6 @@ class City:
 
     broker: str
     catalog: str
-    issuer: str
     http: aiohttp.ClientSession
 
     async def ask(

@@ -1,0 +1,135 @@
+"""Scenes 2 to 5: a notification, a read under licence, a refusal, a narrowed view, the public view."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+from urllib.parse import quote
+
+from aiohttp import web
+
+from docker.local.console import Trouble
+from docker.local.demo.scene import Scene, must
+
+__all__ = ["narrowed_for_research", "notified", "open_to_all", "read_under_licence", "refused_for_marketing"]
+
+PROVISION = "dpv:ServiceProvision"
+MARKETING = "dpv:Marketing"
+RESEARCH = "dpv:ScientificResearch"
+VENDOR = "rideflow"
+RESEARCHER = "uni-air"
+_SUBSCRIPTION = "urn:ngsi-ld:Subscription:demo"
+
+
+async def notified(scene: Scene) -> None:
+    """Subscribe to moving vehicles as the vendor, and receive one notification over HTTP."""
+    arrived: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def sink(request: web.Request) -> web.Response:
+        arrived.put_nowait(await request.json())
+        return web.Response(status=200)
+
+    app = web.Application()
+    app.router.add_post("/notify", sink)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    url = f"{scene.city.broker}/ngsi-ld/v1/subscriptions"
+    token = scene.tokens[VENDOR]
+    subscription = {
+        "id": _SUBSCRIPTION,
+        "type": "Subscription",
+        "entities": [{"type": "Vehicle"}],
+        "watchedAttributes": ["location"],
+        "notification": {
+            "attributes": ["location", "speed"],
+            "format": "concise",
+            "endpoint": {"uri": f"http://127.0.0.1:{port}/notify", "accept": "application/json"},
+        },
+    }
+    try:
+        await scene.city.ask(f"{url}/{_SUBSCRIPTION}", token, PROVISION, method="DELETE")
+        made = await scene.city.ask(url, token, PROVISION, method="POST", json=subscription, headers=scene.link)
+        must(made.status == 201, "the vendor's subscription is accepted with 201", f"{made.status} {made.body}")
+        began = time.monotonic()
+        scene.show.progress("waiting for a bus to move")
+        try:
+            first = await asyncio.wait_for(arrived.get(), 45)
+        except TimeoutError as error:
+            raise Trouble("No notification came within 45 s.", "See .local/main/logs/worker.log.") from error
+        waited = round(time.monotonic() - began, 1)
+        must(first.get("type") == "Notification" and bool(first.get("data")), "a Notification with data", first)
+        scene.show.good(f"notified after {waited} s: {first['data'][0]['id']} has moved")
+        scene.figures["seconds"]["notification"] = waited
+        gone = await scene.city.ask(f"{url}/{_SUBSCRIPTION}", token, PROVISION, method="DELETE")
+        must(gone.status == 204, "the subscription is deleted with 204", f"{gone.status} {gone.body}")
+    finally:
+        await runner.cleanup()
+
+
+async def read_under_licence(scene: Scene) -> None:
+    """Read vehicles as the vendor, for the licensed purpose; the answer carries its receipt."""
+    answer = await scene.entities(VENDOR, "type=Vehicle&limit=2&count=true&options=concise", PROVISION)
+    must(answer.status == 200 and answer.count > 0, "the vendor reads vehicles", f"{answer.status} {answer.body}")
+    must(":" in answer.receipt, "the answer carries an audit receipt", answer.headers)
+    scene.show.document(answer.body[0])
+    scene.show.good(f"the vendor sees {answer.count:,} vehicles for {PROVISION}")
+    scene.show.note(f"audit receipt {answer.receipt}")
+    scene.figures["reads"] = {"vendor": {"vehicles": answer.count, "receipt": answer.receipt}}
+
+
+async def refused_for_marketing(scene: Scene) -> None:
+    """Send the same read for a purpose that no agreement covers."""
+    answer = await scene.entities(VENDOR, "type=Vehicle&limit=2&count=true&options=concise", MARKETING)
+    must(answer.status == 403, "the same read for marketing is refused with 403", f"{answer.status} {answer.body}")
+    must(answer.body.get("reason") == "purpose_not_covered", "the reason purpose_not_covered", answer.body)
+    must(str(answer.body.get("apply_at", "")).startswith("http"), "where to apply", answer.body)
+    must(":" in answer.receipt, "the refusal carries an audit receipt too", answer.headers)
+    scene.show.good(f"the same read for {MARKETING}: 403, reason {answer.body['reason']}")
+    scene.show.note(str(answer.body.get("detail", "")))
+    scene.show.note(f"apply at {answer.body['apply_at']}")
+    scene.figures["reads"]["refused"] = {"status": 403, "reason": answer.body["reason"], "receipt": answer.receipt}
+    page = await scene.city.ask(answer.body["apply_at"])
+    must(page.status == 200, "the terms that the refusal points to can be read", page.status)
+
+
+async def narrowed_for_research(scene: Scene) -> None:
+    """Read the same vehicles as the researcher: fewer of them, and fewer attributes of each."""
+    query = "type=Vehicle&limit=1000&count=true"
+    vendor = await scene.entities(VENDOR, query, PROVISION)
+    researcher = await scene.entities(RESEARCHER, query, RESEARCH)
+    must(researcher.status == 200, "the researcher reads vehicles", f"{researcher.status} {researcher.body}")
+    must(0 < researcher.count < vendor.count, "the researcher sees fewer vehicles, not none", researcher.count)
+    seen = _attributes(researcher.body)
+    hidden = _attributes(vendor.body) - seen
+    must(bool(hidden), "the researcher sees fewer attributes", seen)
+    scene.show.table(
+        ["party", "vehicles", "attributes"],
+        [
+            (VENDOR, vendor.count, ", ".join(sorted(_attributes(vendor.body)))),
+            (RESEARCHER, researcher.count, ", ".join(sorted(seen))),
+        ],
+    )
+    probe = sorted(hidden)[0]
+    asked = await scene.entities(RESEARCHER, f"{query}&q={quote(probe)}", RESEARCH)
+    must(asked.status == 200 and asked.count == 0, f"a question about the hidden {probe} finds nothing", asked.count)
+    scene.show.good(f"a question about the hidden attribute {probe} finds nothing, as if it did not exist")
+    scene.figures["reads"]["researcher"] = {"vehicles": researcher.count, "attributes": sorted(seen)}
+
+
+async def open_to_all(scene: Scene) -> None:
+    """Read without a token: what the city has opened, no more."""
+    answer = await scene.entities(None, "type=Vehicle&limit=1000&count=true")
+    must(answer.status == 200 and answer.count > 0, "the public reads what is open", f"{answer.status} {answer.body}")
+    requests = await scene.entities(None, "type=ServiceRequest&limit=1&count=true")
+    must(requests.status == 200 and requests.count == 0, "service requests are not there for the public", requests.body)
+    scene.show.good(f"the public sees {answer.count:,} vehicles with {', '.join(sorted(_attributes(answer.body)))}")
+    scene.show.good("service requests, which are not open: as if there were none")
+    scene.figures["reads"]["public"] = {"vehicles": answer.count, "service_requests": requests.count}
+
+
+def _attributes(entities: list[dict[str, Any]]) -> set[str]:
+    return {name for each in entities for name in each if name not in {"id", "type", "scope", "@context"}}

@@ -1,0 +1,85 @@
+"""What the scenes of the demo share: the city's doors, the tokens of its people, the figures that they gather."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from broker.core import topics
+from docker.local.console import Trouble
+from docker.local.demo.client import Answer, City
+from docker.local.demo.show import Show
+
+__all__ = ["Scene", "must"]
+
+
+def must(condition: bool, what: str, seen: object) -> None:
+    """Fail the demo, naming what was expected and what was seen instead."""
+    if not condition:
+        raise Trouble(f"Expected: {what}. Seen: {str(seen)[:600]}", "See the logs in .local/main/logs.")
+
+
+@dataclass(slots=True)
+class Scene:
+    """The stage. `tokens` are by client name of city.yaml; `live` are the feeds that never end."""
+
+    city: City
+    show: Show
+    kafka: str
+    tokens: dict[str, str]
+    live: frozenset[str]
+    figures: dict[str, Any] = field(default_factory=dict)
+
+    async def entities(self, who: str | None, query: str, purpose: str | None = None) -> Answer:
+        """Query entities as somebody of the sample city, or as the public, with the city's @context."""
+        token = self.tokens[who] if who else None
+        url = f"{self.city.broker}/ngsi-ld/v1/entities?{query}"
+        return await self.city.ask(url, token, purpose, headers=self.link)
+
+    @property
+    def link(self) -> dict[str, str]:
+        """The header that names the city's @context (CIM 009 V1.9.1, 6.3.5)."""
+        rel = 'rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"'
+        return {"Link": f"<{self.city.catalog}/context.jsonld>; {rel}"}
+
+    async def readiness(self) -> dict[str, dict[str, Any]]:
+        """Read every domain's verdict from the catalog."""
+        answer = await self.city.ask(f"{self.city.catalog}/readiness")
+        must(answer.status == 200, "the catalog answers 200 at /readiness", f"{answer.status} {answer.body}")
+        return {each["domain"]: each for each in answer.body["domains"]}
+
+    async def rejections(self, feeds: list[str]) -> dict[str, Counter[str]]:
+        """Count dead letters by feed and rule, read from the dead-letter topics from their beginnings."""
+        found: dict[str, Counter[str]] = {feed: Counter() for feed in feeds}
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka, enable_auto_commit=False)
+        await consumer.start()
+        try:
+            for feed in feeds:
+                name = topics.dead(feed)
+                parts = [TopicPartition(name, part) for part in sorted(consumer.partitions_for_topic(name) or ())]
+                if not parts:
+                    await consumer.topics()
+                    parts = [TopicPartition(name, part) for part in sorted(consumer.partitions_for_topic(name) or ())]
+                found[feed] = await _count(consumer, parts)
+        finally:
+            await consumer.stop()
+        return found
+
+
+async def _count(consumer: AIOKafkaConsumer, parts: list[TopicPartition]) -> Counter[str]:
+    rules: Counter[str] = Counter()
+    if not parts:
+        return rules
+    consumer.assign(parts)
+    ends = await consumer.end_offsets(parts)
+    await consumer.seek_to_beginning(*parts)
+    while any([await consumer.position(part) < ends[part] for part in parts]):
+        for messages in (await consumer.getmany(*parts, timeout_ms=500)).values():
+            for message in messages:
+                letter = orjson.loads(message.value)
+                rules[f"{letter['rule']}{' in ' + letter['field'] if letter.get('field') else ''}"] += 1
+    return rules
