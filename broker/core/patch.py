@@ -8,12 +8,12 @@ the *set* of envelopes, whatever their order or number:
 - it enters the current state unless its key is below the one stored there;
 - `replace` and `delete` set the row's floor, the key (received, received, event): what is below goes, and stays gone
   when it comes late. What a `replace` brings takes that key itself: it says how the whole entity stood at receipt;
-- a type is kept while an envelope that named it is not below the floor; the scope follows the highest key.
+- a type is kept while an envelope that named it is not below the floor; scope and expiry follow the highest key.
 
 An entity that is gone leaves its floor and version behind as a tombstone, which the store keeps and hands in again:
 the floor so that late data does not bring it back, the version so that no two changes have the same event id.
 
-Entity types and scope keep their keys, and the floor its own, in `meta` under `@type`, `@scope` and `@floor`.
+Types, scope, expiry and floor keep their keys in `meta` under `@type`, `@scope`, `@expiry` and `@floor`.
 Only touched attributes are serialised again; the others stay the texts they were.
 """
 
@@ -178,7 +178,7 @@ def _write(draft: _Draft, change: Change) -> None:
     if "scope" in doc:
         draft.take_scope(doc["scope"], key)
     if "expiresAt" in doc:
-        draft.take_expiry(doc["expiresAt"])
+        draft.take_expiry(doc["expiresAt"], key)
     for name, value in doc.items():
         if name in ENTITY_MEMBERS:
             continue
@@ -217,10 +217,11 @@ def _ingest(draft: _Draft, change: Change) -> None:
         if "scope" in doc:
             draft.take_scope(doc["scope"], type_key)
         if "expiresAt" in doc:
-            draft.take_expiry(doc["expiresAt"])
+            draft.take_expiry(doc["expiresAt"], type_key)
 
 
 _NO_FLOOR: Key = ("", "", "")
+_GEO = '"GeoProperty"'
 
 
 class _Draft:
@@ -281,6 +282,7 @@ class _Draft:
         entry = self.meta.get(name)
         created = self.now_text
         was: str | None = None
+        before = ""
         if entry is None:
             value: Instance | list[Instance] = instance if not dataset_id else [instance]
             self.names.append(name)
@@ -288,11 +290,12 @@ class _Draft:
             self.meta[name] = entry = {}
         else:
             at = self.names.index(name)
+            before = self.segs[at]
             if not dataset_id and entry.keys() == {""}:
-                was, value = self.segs[at], instance
+                was, value = before, instance
                 self.segs[at] = text
             else:
-                was, value = _put_among(segments.parse(self.segs[at]), dataset_id, instance)
+                was, value = _put_among(segments.parse(before), dataset_id, instance)
                 self.segs[at] = segments.segment(value)
             stored = entry.get(dataset_id)
             if stored is not None:
@@ -301,7 +304,7 @@ class _Draft:
                 created = stored[1]
             self.meta[name] = entry = dict(entry)
         entry[dataset_id] = [key[0], created, self.now_text, key[1], key[2]]
-        self._index(name, value)
+        self._index(name, before, value)
         self._note(name, dataset_id, was, text)
 
     def remove(self, name: str, dataset_id: str) -> None:
@@ -310,7 +313,8 @@ class _Draft:
         if entry is None or dataset_id not in entry:
             return
         at = self.names.index(name)
-        stored = instances(segments.parse(self.segs[at]))
+        before = self.segs[at]
+        stored = instances(segments.parse(before))
         was = next(one for one in stored if dataset_of(one) == dataset_id)
         rest = [one for one in stored if dataset_of(one) != dataset_id]
         self._note(name, dataset_id, segments.segment(was), None)
@@ -320,13 +324,13 @@ class _Draft:
         if not rest:
             del self.names[at], self.segs[at], self.meta[name]
             self.vals.pop(name, None)
-            if any(one.get("type") == "GeoProperty" for one in stored):
+            if name in self.geo or _GEO in before:
                 self.geo[name] = None
             return
         self.meta[name] = {other: list(kept) for other, kept in entry.items() if other != dataset_id}
         value = _packed(rest)
         self.segs[at] = segments.segment(value)
-        self._index(name, value)
+        self._index(name, before, value)
 
     def drop_absent(self, doc: Doc) -> None:
         """Remove what a replacement does not bring, and let nothing older come back."""
@@ -342,7 +346,8 @@ class _Draft:
                     self.remove(name, dataset_id)
         if self.scopes is not None and "scope" not in doc:
             self.scopes, self.changed = None, True
-        self.expires_at = None
+        if self.expires_at is not None and "expiresAt" not in doc:
+            self.expires_at, self.changed = None, True
         self.floor = max(self.floor, self.request_key)
 
     def raise_floor(self, key: Key, *, everything: bool = False) -> None:
@@ -360,6 +365,9 @@ class _Draft:
         if self.scopes is not None and _key(self.meta.get("@scope", {}).get("")) < self.floor:
             self.scopes, self.changed = None, True
             self.meta.pop("@scope", None)
+        if self.expires_at is not None and _key(self.meta.get("@expiry", {}).get("")) < self.floor:
+            self.expires_at, self.changed = None, True
+            self.meta.pop("@expiry", None)
 
     def take_types(self, types: Iterable[str], key: Key, *, replacing: bool = False) -> None:
         """Add entity types (5.5.8: types are only ever added), or with `replacing` set them."""
@@ -385,8 +393,12 @@ class _Draft:
         if self.scopes != list(scope):
             self.scopes, self.changed = list(scope), True
 
-    def take_expiry(self, text: str) -> None:
-        """Set when the entity expires (4.22)."""
+    def take_expiry(self, text: str, key: Key) -> None:
+        """Set when the entity expires (4.22) unless a higher key has set it."""
+        if key < _key(self.meta.get("@expiry", {}).get("")):
+            return
+        if self.meta.get("@expiry") != {"": list(key)}:
+            self.meta["@expiry"], self.moved = {"": list(key)}, True
         canonical = times.canonical(text)
         expires = times.to_datetime(canonical) if canonical else None
         if expires != self.expires_at:
@@ -433,14 +445,11 @@ class _Draft:
             self.expires_at,
         )
 
-    def _index(self, name: str, value: Instance | list[Instance]) -> None:
-        found = segments.scalar_of(value)
-        if found is None:
-            self.vals.pop(name, None)
-        else:
-            self.vals[name] = found
+    def _index(self, name: str, before: str, value: Instance | list[Instance]) -> None:
+        """Keep `vals` and the geometries in step with an attribute; `before` is the segment that it had."""
+        self.vals[name] = segments.scalar_of(value)
         geometry = segments.geometry_of(value)
-        if geometry is not None or name in self.geo:
+        if geometry is not None or name in self.geo or _GEO in before:
             self.geo[name] = geometry
 
     def _note(self, name: str, dataset_id: str, was: str | None, now: str | None) -> None:
