@@ -27,23 +27,15 @@ class PolicySettings(BaseSettings):
     issuer: str = Field(default="http://127.0.0.1:18090", description="the only accepted `iss`")
     audience: str = Field(default="datapolis", description="the `aud` that a token must name")
     access: Literal["governed", "open"] = Field(default="governed", description="open: no policy, loopback only")
-    catalog_url: str = Field(
-        default="http://127.0.0.1:8000", description="the catalog, where to apply"
-    )
+    catalog_url: str = Field(default="http://127.0.0.1:8000", description="the catalog, where to apply")
     egress_allow: str = Field(default="127.0.0.0/8,::1/128", description="private ranges that may be called (CIDRs)")
     city: Path = Field(default=Path("city"), description="the city folder")
-    state: Path = Field(
-        default=Path(".local"), description="local state: keys and secrets"
-    )
+    state: Path = Field(default=Path(".local"), description="local state: keys and secrets")
 
     token_leeway_s: float = Field(default=5.0, ge=0, le=60, description="clock difference admitted with the issuer")
     token_max_bytes: int = Field(default=8192, ge=512, description="longest token read")
-    jwks_refetch_s: float = Field(
-        default=10.0, ge=0, description="least time between fetches of the keys"
-    )
-    jwks_ttl_s: float = Field(
-        default=300.0, ge=1, description="longest life of fetched keys"
-    )
+    jwks_refetch_s: float = Field(default=10.0, ge=0, description="least time between fetches of the keys")
+    jwks_ttl_s: float = Field(default=300.0, ge=1, description="longest life of fetched keys")
     decision_cache: int = Field(default=50_000, ge=1, description="decisions kept")
     heartbeat_s: float = Field(default=0.25, gt=0, description="OPA heartbeat and revision poll")
     stale_after_s: float = Field(default=1.0, gt=0, description="older heartbeat or revision: no decision is given")

@@ -10,19 +10,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+import ontologies.load
 
 __all__ = ["CORE", "ODRL", "TRUST", "ContextError", "Terms", "read_context"]
 
 ODRL = "http://www.w3.org/ns/odrl.jsonld"
 TRUST = "https://datapolis.example/ns/trust.jsonld"
-_NGSI_LD = "https://uri.etsi.org/ngsi-ld/"
-CORE = {
-    name: _NGSI_LD + name
-    for name in ("location", "observationSpace", "operationSpace", "createdAt", "modifiedAt", "observedAt", "unitCode")
-}
-"""Terms of the NGSI-LD core context that a data part can name; no context may give them another meaning (5.5.7)."""
+CORE = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.9.jsonld"
 _IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]+")
 
 
@@ -31,10 +29,10 @@ class ContextError(ValueError):
 
 
 class Terms:
-    """A term map in which every name must be defined."""
+    """A term map in which every name must be defined; the core context's own terms cannot be redefined (5.5.7)."""
 
     def __init__(self, terms: Mapping[str, str]) -> None:
-        self._terms = {**terms, **CORE}
+        self._terms = {**terms, **_core()}
 
     def expand(self, name: str) -> str:
         """Give the IRI of a name; an absolute IRI stays. Raises ContextError for a name that is not defined."""
@@ -44,6 +42,12 @@ class Terms:
                 return name
             raise ContextError(f"the name {name!r} is not defined by the @context")
         return found
+
+
+@cache
+def _core() -> dict[str, str]:
+    """Give the terms of the NGSI-LD core context."""
+    return dict(_definitions(ontologies.load.context(CORE)["@context"]))
 
 
 def read_context(context: object, folder: Path | None) -> Terms:
@@ -79,7 +83,7 @@ def _file(reference: str, folder: Path | None) -> Mapping[str, Any]:
 def _definitions(context: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for term, definition in context.items():
         if term.startswith("@"):
-            if term == "@version":
+            if term in ("@version", "@protected", "@vocab"):  # @vocab would let a misspelt name through
                 continue
             raise ContextError(f"{term} in the @context is not supported in agreements")
         target = definition.get("@id") if isinstance(definition, Mapping) else definition
@@ -89,4 +93,5 @@ def _definitions(context: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if colon and prefix in context and not rest.startswith("//"):
             base = context[prefix]
             target = (base.get("@id", "") if isinstance(base, Mapping) else base) + rest
-        yield term, target
+        if not target.startswith("@"):
+            yield term, target
