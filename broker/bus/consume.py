@@ -20,7 +20,7 @@ from aiokafka.errors import KafkaError
 
 from broker.bus.produce import BusUnavailable
 from broker.store import offsets
-from broker.store.offsets import Advance, Position
+from broker.store.offsets import Advance, Fenced, Position
 from broker.store.pool import Pool
 
 __all__ = ["Batch", "Consumer", "Message", "Source"]
@@ -53,6 +53,17 @@ class Batch:
             for (topic, partition), found in self.messages.items()
             for at in (self.stood[topic, partition],)
         ]
+
+    def extended(self, later: Batch) -> Batch:
+        """Return this batch with the records that came after it; Fenced if a partition changed hands in between."""
+        messages = dict(self.messages)
+        stood = dict(self.stood)
+        for place, found in later.messages.items():
+            if place in stood and stood[place] != later.stood[place]:
+                raise Fenced(f"{place[0]}/{place[1]} changed hands")
+            stood[place] = later.stood[place]
+            messages[place] = [*messages.get(place, ()), *found]
+        return Batch(messages, stood)
 
     def all(self) -> list[Message]:
         """Return the records of all partitions."""

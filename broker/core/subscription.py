@@ -1,13 +1,12 @@
 """Subscriptions: what they watch, and whether a change fires one (CIM 009 V1.9.1, 5.2.12, 5.8.6).
 
-A change is a chain link: the entity before it and after it. Both are derived from the row as it stands now and from the
-changes in hand, forwards or backwards (`redo`, `undo`), so that each notification shows the entity exactly as its change
-left it, also when later changes are stored already.
+A change links two states: the entity before it and after it. Both are derived from the row as it stands now and from
+the changes in hand, forwards or backwards (`redo`, `undo`), so that each notification shows the entity exactly as its
+change left it, also when later changes are stored already.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
@@ -15,7 +14,7 @@ from typing import Final, Literal, TypeAlias
 from broker.core.change import AttrChange, ChangeEvent
 from broker.core.entity import Doc, dataset_of, instances
 from broker.core.match import matches
-from broker.core.query import TRUE, And, Node, Not, Or, TypeIs
+from broker.core.query import TRUE, And, IdIn, IdPattern, Node, Or, TypeIs
 
 __all__ = [
     "DEFAULT_TRIGGERS",
@@ -29,7 +28,6 @@ __all__ = [
     "Trigger",
     "fires",
     "redo",
-    "selects",
     "undo",
 ]
 
@@ -50,11 +48,18 @@ DEFAULT_TRIGGERS: Final[frozenset[Trigger]] = frozenset({"attributeCreated", "at
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """One EntitySelector (5.2.33): `types` is a type selection (4.17), None for `*`. `ids` outrank `pattern`."""
+    """One EntitySelector (5.2.33): a type selection (4.17; TRUE for `*`), and ids, which outrank the id pattern."""
 
-    types: Node | None
-    ids: frozenset[str] | None = None
-    pattern: re.Pattern[str] | None = None
+    types: Node
+    ids: tuple[str, ...] = ()
+    id_pattern: str | None = None
+
+    @property
+    def node(self) -> Node:
+        """The condition on an entity."""
+        if self.ids:
+            return And((self.types, IdIn(self.ids)))
+        return self.types if self.id_pattern is None else And((self.types, IdPattern(self.id_pattern)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,19 +139,9 @@ def fires(one: Subscription, event: ChangeEvent, after: Doc | None) -> bool:
     """Say whether the change triggers the subscription and the entity meets its conditions afterwards."""
     if after is None or not any(t in one.triggers for t in _triggers(one, event)):
         return False
-    if one.selectors and not any(selects(selector, after) for selector in one.selectors):
+    if one.selectors and not any(matches(selector.node, after) for selector in one.selectors):
         return False
     return one.where == TRUE or matches(one.where, after)
-
-
-def selects(selector: Selector, doc: Doc) -> bool:
-    """Say whether the entity is one that the selector means."""
-    if selector.ids is not None:
-        if doc["id"] not in selector.ids:
-            return False
-    elif selector.pattern is not None and selector.pattern.search(doc["id"]) is None:
-        return False
-    return selector.types is None or matches(selector.types, doc)
 
 
 def undo(after: Doc | None, event: ChangeEvent) -> Doc | None:
@@ -206,7 +201,7 @@ def _types(one: Subscription) -> set[str]:
         return {""}
     found: set[str] = set()
     for selector in one.selectors:
-        found |= {""} if selector.types is None else _named(selector.types)
+        found |= _named(selector.types) or {""}
     return found
 
 
@@ -215,8 +210,6 @@ def _named(node: Node) -> set[str]:
         case TypeIs(type=name):
             return {name}
         case And(items=items) | Or(items=items):
-            return set().union(*(_named(item) for item in items))
-        case Not(item=item):
-            return _named(item)
+            return {name for item in items for name in _named(item)}
         case _:
             raise TypeError(f"not a type selection: {node!r}")

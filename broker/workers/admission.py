@@ -22,11 +22,9 @@ __all__ = ["Refusal", "Rules", "admit", "dead_letter"]
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Who may publish what: feed to its (tenant, domain), and (tenant, domain) to the types granted; known tenants."""
+    """What the publish agreements in force grant: (feed, tenant, domain) to the types. And the tenants there are."""
 
-    feeds: Mapping[str, frozenset[tuple[str, str]]] | None
-    """None: any feed may publish a domain that is granted (the agreement names no feeds)."""
-    types: Mapping[tuple[str, str], frozenset[str]]
+    grants: Mapping[tuple[str, str, str], frozenset[str]]
     tenants: Container[str]
 
 
@@ -55,12 +53,9 @@ def admit(message: Message, rules: Rules, optouts: Container[tuple[str, str]]) -
         return _refuse(envelope, "tenant", "tenant", "have the steward create the tenant first")
     if message.key != topics.key(envelope.tenant, envelope.entity["id"]):
         return _refuse(envelope, "key", "key", "key the record by tenant, NUL, entity id: order is per key")
-    place = (str(envelope.tenant), envelope.domain)
-    if rules.feeds is not None and place not in rules.feeds.get(envelope.feed, frozenset()):
-        return _refuse(envelope, "feed", "feed", "publish an agreement that lets this feed publish to this domain")
-    granted = rules.types.get(place)
+    granted = rules.grants.get((envelope.feed, envelope.tenant, envelope.domain))
     if granted is None:
-        return _refuse(envelope, "agreement", "domain", "activate a publish agreement for the domain in this tenant")
+        return _refuse(envelope, "agreement", "feed", "activate an agreement that lets the feed publish to the domain")
     if any(one not in granted for one in envelope.entity.get("type", ())):
         return _refuse(envelope, "type", "entity.type", "add the type to the domain and to its publish agreement")
     if any((envelope.domain, subject) in optouts for subject in envelope.subjects):

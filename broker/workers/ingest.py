@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -29,7 +29,7 @@ from broker.bus.produce import BusUnavailable
 from broker.core import times, topics
 from broker.core.envelope import Envelope
 from broker.core.patch import Change, ChangeKind
-from broker.store import offsets, outbox, write
+from broker.store import admission, offsets, outbox, write
 from broker.store.offsets import Fenced
 from broker.store.pool import Conn, Pool
 from broker.workers.admission import Refusal, Rules, admit, dead_letter
@@ -57,7 +57,6 @@ _DATA_FAULTS = (
 )
 """What one record can cause; anything else is the engine's and is waited for, not blamed on the record."""
 
-RulesReader: TypeAlias = Callable[[Conn], Awaitable[Rules]]
 Decoded: TypeAlias = tuple[Message, Envelope | Refusal]
 
 
@@ -70,16 +69,14 @@ class Step:
 
 
 class Ingest:
-    """Runs until `stop` is set. `rules` is read anew every `rules_s`; `optouts` is a live set."""
+    """Runs until `stop` is set. The rules are read anew every `rules_s`; `optouts` is a live set."""
 
     def __init__(
         self,
         pool: Pool,
         source: Source,
-        rules: RulesReader,
         optouts: Container[tuple[str, str]],
         *,
-        schemas: Callable[[Conn], Awaitable[Mapping[str, str]]],
         prefix: str = "",
         limit: int = 2000,
         wait_s: float = 0.2,
@@ -87,8 +84,6 @@ class Ingest:
     ) -> None:
         self._pool = pool
         self._source = source
-        self._read_rules = rules
-        self._read_schemas = schemas
         self._optouts = optouts
         self._prefix = prefix
         self._limit = limit
@@ -162,8 +157,8 @@ class Ingest:
     async def _current_rules(self) -> Rules:
         if self._rules is None or time.monotonic() - self._rules_at > self._rules_s:
             async with self._pool.lend(None) as conn:
-                self._rules = await self._read_rules(conn)
-                self._schemas = await self._read_schemas(conn)
+                self._schemas = await admission.schemas(conn)
+                self._rules = Rules(await admission.grants(conn), self._schemas)
             self._rules_at = time.monotonic()
         return self._rules
 

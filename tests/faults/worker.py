@@ -1,0 +1,34 @@
+"""A worker process for the tests of faults: the product's own, or with `--without-key` one that cannot tell repeats.
+
+    python -m tests.faults.worker [--without-key] ROLE ...
+
+`--without-key` makes history rows be inserted without their key (entity, attribute, datasetId, observedAt). The test that
+uses it proves that the tests of repeats can fail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from broker.store import history
+from broker.workers.run import run
+from broker.workers.settings import WorkerSettings
+from policies import PolicySettings
+
+
+def _without_key() -> None:
+    append = history._SQL["append"]
+    history._SQL = {**history._SQL, "append": append[: append.index("ON CONFLICT")]}
+
+
+def main(arguments: list[str]) -> None:
+    """Run the roles named until a signal comes."""
+    if "--without-key" in arguments:
+        _without_key()
+    roles = [one for one in arguments if not one.startswith("--")]
+    asyncio.run(run(roles, WorkerSettings(), PolicySettings()))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
