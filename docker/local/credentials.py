@@ -9,7 +9,7 @@ from pathlib import Path
 __all__ = ["ROLES", "load"]
 
 ROLES = ("admin", "owner", "broker", "policies", "catalog")
-_NAMES = (*(f"POSTGRES_{role.upper()}" for role in ROLES), "PSEUDONYM_KEY")
+_NAMES = tuple(f"POSTGRES_{role.upper()}" for role in ROLES)
 
 
 def load(folder: Path) -> dict[str, str]:

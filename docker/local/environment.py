@@ -7,16 +7,12 @@ that it needs and no others.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 from docker.local import credentials
 from docker.local.stack import ROOT, Profile
+from policies.issuer.clients import client_secrets
 
 __all__ = ["DATABASE", "DSNS", "data_folder", "dsn", "process_environment", "state_folder"]
 
@@ -36,7 +32,8 @@ DSNS: dict[str, tuple[str, ...]] = {
     "assessor": ("catalog",),
     "simulators": (),
 }
-_HOLDS_KEYS = {"connectors", "worker"}
+# Processes that ask the issuer for a token of their own.
+_CATALOG = {"catalog", "assessor"}
 _PASSED_ON = ("PATH", "LANG", "HOME", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "no_proxy")
 _OURS = (
     "DATAPOLIS_PORT_",
@@ -77,8 +74,9 @@ def process_environment(profile: Profile, process: str) -> dict[str, str]:
     found |= {"PYTHONUNBUFFERED": "1", "DATAPOLIS_INSTANCE": str(profile.folder)}
     found |= _addresses(profile)
     found |= {f"DATAPOLIS_DSN_{role.upper()}": dsn(profile, role) for role in DSNS[process]}
-    if process in _HOLDS_KEYS:
-        found["DATAPOLIS_DOMAIN_KEYS"] = json.dumps(_domain_keys(profile, Path(found["DATAPOLIS_CITY"])))
+    if process in _CATALOG:
+        found["DATAPOLIS_CATALOG_CLIENT_ID"] = "catalog"
+        found["DATAPOLIS_CATALOG_CLIENT_SECRET"] = client_secrets(state_folder(profile), ["catalog"])["catalog"]
     admin = profile.ports.get(f"{process}_admin")
     if admin is not None:
         found["DATAPOLIS_ADMIN_PORT"] = str(admin)
@@ -109,11 +107,3 @@ def _addresses(profile: Profile) -> dict[str, str]:
         "DATAPOLIS_STATE": str(state_folder(profile)),
         **({"DATAPOLIS_DATA": str(data)} if data else {}),
     }
-
-
-def _domain_keys(profile: Profile, city: Path) -> Mapping[str, str]:
-    """Derive one pseudonym key per domain, so that a person cannot be followed from one domain to another."""
-    root = credentials.load(profile.folder)["PSEUDONYM_KEY"].encode()
-    names = [file.stem for file in sorted((city / "domains").glob("*.yaml"))]
-    digests = {name: hmac.new(root, f"domain:{name}".encode(), hashlib.sha256).digest() for name in names}
-    return {name: base64.b64encode(digest).decode() for name, digest in digests.items()}

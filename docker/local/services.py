@@ -43,7 +43,10 @@ def service_programs(profile: Profile, *, demo: bool) -> list[Program]:
     account.own(state_folder(profile))
     names = _OPEN if profile.open_access else tuple(name for name in COMMANDS if demo or name != "simulators")
     digest = _code_digest()
-    return [_program(profile, account, name, digest) for name in names]
+    programs = [_program(profile, account, name, digest) for name in names]
+    for file in state_folder(profile).iterdir():
+        account.hand_over(file)
+    return programs
 
 
 def service_account(account: Account) -> Account:
