@@ -40,6 +40,8 @@ def reference(geojson: str) -> BaseGeometry:
         found = geometry(orjson.loads(geojson))
     except (ValueError, KeyError, TypeError, shapely.errors.ShapelyError) as error:
         raise BadRequestData(f"geometry: not a GeoJSON geometry: {geojson:.80}") from error
+    if found.is_empty:
+        raise BadRequestData(f"geometry: has no extent of its kind: {geojson:.80}")
     shapely.prepare(found)
     return found
 
@@ -144,13 +146,13 @@ def _edges(one: tuple[Vector, Vector], other: tuple[Vector, Vector]) -> float:
 
 
 def _crossing(a: Vector, b: Vector, c: Vector, d: Vector) -> bool:
+    """Say whether two arcs cross in their midst; where they only touch, an end is at no distance anyway."""
     first, second = _cross(a, b), _cross(c, d)
     sides = _dot(first, c), _dot(first, d), _dot(second, a), _dot(second, b)
-    if sides[0] * sides[1] > 0 or sides[2] * sides[3] > 0 or not any(sides):
+    if min(map(abs, sides)) < 1e-14 or sides[0] * sides[1] > 0 or sides[2] * sides[3] > 0:
         return False
     where = _cross(first, second)
-    near = _dot(where, a) + _dot(where, b), _dot(where, c) + _dot(where, d)
-    return near[0] * near[1] > 0
+    return (_dot(where, a) + _dot(where, b)) * (_dot(where, c) + _dot(where, d)) > 0
 
 
 def _inside(point: Vector, rings: list[list[Vector]]) -> bool:

@@ -134,8 +134,10 @@ def _geo(node: GeoRel) -> Predicate:
         target = geo.geometry(instance["value"])
         if node.rel != "near":
             return geo.relates(node.rel, target, other)
-        distance = geo.distance_m(target, other)
-        return (node.max_m is None or distance <= node.max_m) and (node.min_m is None or distance > node.min_m)
+        metres = geo.distance_m(target, other)
+        if node.max_m is not None and metres > node.max_m:
+            return False
+        return (node.min_m is None or metres > node.min_m) and not target.is_empty
 
     return holds
 

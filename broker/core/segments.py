@@ -14,8 +14,8 @@ from typing import Any
 
 import orjson
 import shapely
-from shapely.geometry import shape
 
+from broker.core import geo
 from broker.core.entity import ENTITY_MEMBERS, INSTANCE_MEMBERS, Doc, Instance, default_instance
 
 __all__ = ["Segments", "doc", "ewkb", "geometry_of", "parse", "scalar_of", "segment", "segments"]
@@ -102,10 +102,7 @@ def ewkb(geometry: dict[str, Any]) -> bytes:
     if geometry["type"] == "Point":
         lon, lat = geometry["coordinates"][:2]
         return _POINT.pack(1, _POINT_TAG, _SRID, lon, lat)
-    found = shapely.force_2d(shape(geometry))
-    if not found.is_valid:
-        found = shapely.make_valid(found)
-    return bytes(shapely.to_wkb(shapely.set_srid(found, _SRID), include_srid=True))
+    return bytes(shapely.to_wkb(shapely.set_srid(geo.geometry(geometry), _SRID), include_srid=True))
 
 
 def _has_names(value: Instance | list[Instance]) -> bool:

@@ -38,10 +38,7 @@ def geo_sql(node: GeoRel, params: Params) -> str:
         return _condition(node, f"{params.alias}.location", params)
     attr = params.text(node.attr)
     condition = _condition(node, "g.geom", params)
-    return (
-        f"EXISTS (SELECT FROM entity_geo g WHERE g.id = {params.alias}.id AND g.attr = {attr} "
-        f"AND g.dataset_id = '' AND {condition})"
-    )
+    return f"EXISTS (SELECT FROM entity_geo g WHERE g.id = {params.alias}.id AND g.attr = {attr} AND {condition})"
 
 
 def _condition(node: GeoRel, column: str, params: Params) -> str:

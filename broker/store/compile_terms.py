@@ -51,14 +51,26 @@ class _Term:
 
     def __init__(self, path: Path, params: Params) -> None:
         self.path, self.params, self.tests = path, params, Tests(path, params)
-        row = params.alias
         last = (path.attr, *path.sub)[-1]
-        self.attr = params.text(path.attr)
-        self.named = f"{row}.names @> ARRAY[{self.attr}]"
-        self.value = f"({row}.vals -> {self.attr})"
-        self.segment = f"({row}.segs[array_position({row}.names, {self.attr})])::jsonb"
         self.of_text = last in SYSTEM_TIMES or (bool(path.sub) and member_of(last) is not None)
         self.whole = not (path.sub or path.member or path.lang is not None or self.of_text)
+
+    @property
+    def attr(self) -> str:
+        return self.params.text(self.path.attr)
+
+    @property
+    def named(self) -> str:
+        return f"{self.params.alias}.names @> ARRAY[{self.attr}]"
+
+    @property
+    def value(self) -> str:
+        return f"({self.params.alias}.vals -> {self.attr})"
+
+    @property
+    def segment(self) -> str:
+        row = self.params.alias
+        return f"({row}.segs[array_position({row}.names, {self.attr})])::jsonb"
 
     # ---- predicates
 
