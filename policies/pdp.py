@@ -5,8 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import ValidationError
+
+from policies import times
+from policies.answer import ANSWER, Refused
 from policies.caller import Caller
-from policies.decision import Action, Decision, Duty
+from policies.decision import Action, Decision, Duty, EngineUnavailable
 from policies.grants import access
 from policies.opa import Engine
 from policies.store.agreements import Concerning, concerning
@@ -16,7 +20,7 @@ __all__ = ["ask", "decision", "document"]
 
 
 def document(caller: Caller, purpose: str, action: Action, tenant: str, known: Concerning, now: str) -> dict[str, Any]:
-    """Build OPA's input."""
+    """Build OPA's input; the form is `policies.answer.DecisionInput`."""
     return {
         "caller": {"party": caller.party, "sub": caller.sub, "tier": caller.tier, "roles": list(caller.roles)},
         "purpose": purpose,
@@ -27,25 +31,30 @@ def document(caller: Caller, purpose: str, action: Action, tenant: str, known: C
     }
 
 
-def decision(answer: dict[str, Any], known: Concerning, catalog_url: str) -> Decision:
-    """Read OPA's answer."""
-    if not answer["allow"]:
-        domains = [answer["domain"]] if answer.get("domain") else known.domains
+def decision(document: dict[str, Any], known: Concerning, catalog_url: str) -> Decision:
+    """Read OPA's answer; one that is not in its form is no decision (EngineUnavailable)."""
+    try:
+        answer = ANSWER.validate_python(document)
+    except ValidationError as error:
+        members = ", ".join(sorted({".".join(map(str, fault["loc"])) for fault in error.errors()}))
+        raise EngineUnavailable(f"OPA's answer is not in the form of a decision: {members}") from error
+    until = datetime.fromisoformat(answer.until) if answer.until else None
+    if isinstance(answer, Refused):
+        domains = [answer.domain] if answer.domain else known.domains
         return Decision(
             False,
-            reason=answer["reason"],
-            detail=answer["detail"],
+            reason=answer.reason,
+            detail=answer.detail,
             apply_at=f"{catalog_url}/trust/terms/{domains[0]}" if len(domains) == 1 else f"{catalog_url}/trust/terms",
-            until=_time(answer.get("until")),
+            until=until,
             revision=known.revision,
         )
-    grants = answer["grants"]
     return Decision(
         True,
-        access(grants, answer["prohibitions"]),
-        duties=tuple(Duty(duty["agreement"], duty["kind"], duty["value"]) for duty in answer["duties"]),
-        until=_time(answer.get("until")),
-        agreements=tuple(sorted({(grant["agreement"], grant["version"]) for grant in grants})),
+        access(answer),
+        duties=tuple(Duty(duty.agreement, duty.kind, duty.value) for duty in answer.duties),
+        until=until,
+        agreements=tuple(sorted({(grant.agreement, grant.version) for grant in answer.grants})),
         revision=known.revision,
     )
 
@@ -55,10 +64,6 @@ async def ask(
 ) -> Decision:
     """Decide by the agreements that stand in the database now."""
     known = await concerning(conn, caller.party, caller.tier, tenant)
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    now = times.text(datetime.now(UTC))
     answer = await engine.ask(document(caller, purpose, action, tenant, known, now))
     return decision(answer, known, catalog_url)
-
-
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
