@@ -176,7 +176,8 @@ class Contexts:
         except TimeoutError as error:
             raise LdContextNotAvailable(f"@context {url}: no answer within {self._timeout_s:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise LdContextNotAvailable(f"@context {url}: cannot be fetched ({error})") from error
+            reason = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+            raise LdContextNotAvailable(f"@context {url}: cannot be fetched ({reason})") from error
         if len(body) > MAX_BYTES:
             raise LdContextNotAvailable(f"@context {url}: longer than {MAX_BYTES} bytes")
         return body

@@ -313,7 +313,7 @@ def test_update_adds_instances_by_dataset_and_null_removes_one() -> None:
     store.apply(request("upsert_update", entity(t=[number(2, datasetId="urn:d:1")])))
     assert store.row is not None
     assert segments.parse(store.row.segs[0]) == [number(1), number(2, datasetId="urn:d:1")]
-    assert store.row.vals == {}
+    assert store.row.vals == {T: []}
     result = store.apply(request("upsert_update", entity(t=[number(NULL, datasetId="urn:d:1")])))
     assert segments.parse(store.row.segs[0]) == number(1)
     assert store.row.vals == {T: 1}
