@@ -17,28 +17,30 @@ class BrokerSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="DATAPOLIS_", extra="ignore")
 
     dsn_broker: SecretStr = Field(
-        SecretStr("postgresql://datapolis_broker@127.0.0.1:15432/datapolis"),
+        default=SecretStr("postgresql://datapolis_broker@127.0.0.1:15432/datapolis"),
         description="PostgreSQL as datapolis_broker",
     )
-    broker_host: str = Field("127.0.0.1", description="address the HTTP server binds")
-    broker_port: int = Field(1026, ge=0, le=65535, description="port the HTTP server binds")
-    broker_workers: int = Field(1, ge=1, le=64, description="HTTP worker processes")
-    admin_port: int = Field(1027, ge=0, le=65535, description="port of metrics and health of the whole server")
-    access: Literal["governed", "open"] = Field("governed", description="open: no policy, loopback only")
-    city: Path = Field(Path("city"), description="the city folder")
-    kafka: str = Field("127.0.0.1:19092", description="Kafka's bootstrap servers")
-    topic_prefix: str = Field("", description="put before every topic and consumer group")
+    broker_host: str = Field(default="127.0.0.1", description="address the HTTP server binds")
+    broker_port: int = Field(default=1026, ge=0, le=65535, description="port the HTTP server binds")
+    broker_url: str = Field(default="http://127.0.0.1:1026", description="the broker as others reach it")
+    broker_workers: int = Field(default=1, ge=1, le=64, description="HTTP worker processes")
+    admin_port: int = Field(default=1027, ge=0, le=65535, description="port of metrics and health of the whole server")
+    access: Literal["governed", "open"] = Field(default="governed", description="open: no policy, loopback only")
+    city: Path = Field(default=Path("city"), description="the city folder")
+    kafka: str = Field(default="127.0.0.1:19092", description="Kafka's bootstrap servers")
+    topic_prefix: str = Field(default="", description="put before every topic and consumer group")
     egress_allow: str = Field(
-        "127.0.0.0/8,::1/128", description="private ranges that may be called, comma-separated CIDRs"
+        default="127.0.0.0/8,::1/128", description="private ranges that may be called, comma-separated CIDRs"
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="least level that is logged"
+    )
 
-    pool_size: int = Field(8, ge=2, le=200, description="PostgreSQL connections per worker")
-    statement_timeout_s: float = Field(30.0, gt=0, description="longest wait for one SQL statement")
-    body_max_bytes: int = Field(8 * 1024 * 1024, ge=1024, description="longest request body")
-    batch_max: int = Field(1000, ge=1, description="most entities in one batch")
-    page_default: int = Field(20, ge=1, description="page size where the request names none")
-    page_max: int = Field(1000, ge=1, description="largest page")
-    offset_max: int = Field(1_000_000, ge=0, description="largest offset; walks use `after`")
-    group_wait_ms: float = Field(2.0, ge=0, le=50, description="longest wait of a single write for company")
-    drain_s: float = Field(10.0, gt=0, description="longest wait for open requests at the end")
+    pool_size: int = Field(default=8, ge=2, le=200, description="PostgreSQL connections per worker")
+    statement_timeout_s: float = Field(default=30.0, gt=0, description="longest wait for one SQL statement")
+    body_max_bytes: int = Field(default=8 * 1024 * 1024, ge=1024, description="longest request body")
+    batch_max: int = Field(default=1000, ge=1, description="most entities in one batch")
+    page_default: int = Field(default=20, ge=1, description="page size where the request names none")
+    page_max: int = Field(default=1000, ge=1, description="largest page")
+    offset_max: int = Field(default=1_000_000, ge=0, description="largest offset; walks use `after`")
+    drain_s: float = Field(default=10.0, gt=0, description="longest wait for open requests at the end")

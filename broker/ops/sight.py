@@ -15,7 +15,8 @@ from broker.core import segments
 from broker.core.access import Access
 from broker.core.match import Meta, matches
 from broker.core.narrow import AttrMask, RowFilters, row_filters
-from broker.core.query import And, Node, Not, Or, TypeIs
+from broker.core.query import And, Compare, Exists, Matches, Node, Not, Or, TypeIs
+from broker.core.terms import system_time
 
 __all__ = ["Sight", "sight"]
 
@@ -30,6 +31,7 @@ class Sight:
         self.access = access
         self.filters: RowFilters = row_filters(access)
         self.by_types = all(_types_only(node) for node in self.filters.nodes)
+        self.needs_meta = any(_system_times(node) for node in self.filters.nodes)
         self._known: dict[tuple[str, ...], AttrMask | None] = {}
 
     def mask(
@@ -41,7 +43,7 @@ class Sight:
         segs: Sequence[str],
         meta: Callable[[], Meta] | None = None,
     ) -> AttrMask | None:
-        """Give the mask of a row, None if the entity is hidden. `meta` is asked for only if a filter needs the entity."""
+        """Give the mask of a row, None if the entity is hidden; `meta` is asked only if a filter needs the entity."""
         if self.by_types:
             key = tuple(types)
             try:
@@ -64,6 +66,14 @@ def _types_only(node: Node) -> bool:
     if isinstance(node, And | Or):
         return all(_types_only(item) for item in node.items)
     return isinstance(node, Not) and _types_only(node.item)
+
+
+def _system_times(node: Node) -> bool:
+    if isinstance(node, Exists | Compare | Matches):
+        return system_time(node.path)
+    if isinstance(node, And | Or):
+        return any(_system_times(item) for item in node.items)
+    return isinstance(node, Not) and _system_times(node.item)
 
 
 _sights: OrderedDict[int, Sight] = OrderedDict()

@@ -10,6 +10,8 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
+import asyncpg
+
 from broker.store.named import load
 from broker.store.pool import Pool
 
@@ -25,7 +27,10 @@ class _Lane:
 
 
 class Reads:
-    """Look-ups of current state by id: (id, types, scopes, names, segs), None where there is no such entity."""
+    """Look-ups of current state by id: (id, types, scopes, names, segs), None where there is no such entity.
+
+    A look-up raises ConnectionError if the database cannot be read.
+    """
 
     def __init__(self, pool: Pool, *, lanes: int = 2, most: int = 256) -> None:
         self._pool = pool
@@ -62,12 +67,13 @@ class Reads:
                         for future in futures:
                             if not future.done():
                                 future.set_result(row)
-        except Exception as error:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             # Every look-up of this statement gets the error; those that wait are taken by the next lane.
+            away = ConnectionError(f"the entities cannot be read: {type(error).__name__}")
             for futures in batch.values():
                 for future in futures:
                     if not future.done():
-                        future.set_exception(error)
+                        future.set_exception(away)
         finally:
             lane.running -= 1
         if lane.waiting and lane.running == 0:

@@ -1,0 +1,132 @@
+"""Answers: receipt, tenant, @context and page links in their headers (CIM 009 V1.9.1, 6.3.6, 6.3.10, 6.3.13)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
+
+import orjson
+from starlette.responses import Response
+
+from broker.core.errors import NgsiLdError
+from broker.core.query import Query
+from broker.http.deps import Call
+from broker.http.negotiate import CONTEXT_REL, JSON, LD_JSON, Media
+from broker.http.problems import problem, respond
+from broker.http.render import array, with_context
+from broker.ld.active import Active
+from ontologies import load
+from policies.audit import Prepared
+
+__all__ = [
+    "BASE",
+    "batch_result",
+    "context_header",
+    "entity_answer",
+    "location",
+    "page_answer",
+    "page_links",
+    "written",
+]
+
+BASE = "/ngsi-ld/v1"
+_ID_SAFE = ":@!$&'()*+,;=~"
+_VALUE_SAFE = ":/*,;@!$'()~"
+
+
+def context_header(link: str | None) -> str:
+    """Write the Link header that names an answer's @context."""
+    return f'<{link or load.CORE_CONTEXT}>; rel="{CONTEXT_REL}"; type="application/ld+json"'
+
+
+async def entity_answer(call: Call, text: str, media: Media, active: Active, link: str | None) -> Response:
+    """Answer with one entity, after the audit record is committed."""
+    prepared = await call.commit("allowed", 1)
+    headers = call.headers(prepared.receipt)
+    if media == LD_JSON:
+        text = with_context(text, active)
+    else:
+        headers["Link"] = context_header(link)
+    return Response(text.encode(), 200, headers, media_type=media)
+
+
+async def page_answer(
+    call: Call,
+    texts: Sequence[str],
+    media: Media,
+    active: Active,
+    link: str | None,
+    links: Sequence[str],
+    count: int | None,
+) -> Response:
+    """Answer with a page of entities, after the audit record is committed."""
+    prepared = await call.commit("allowed", len(texts))
+    headers = call.headers(prepared.receipt)
+    if count is not None:
+        headers["NGSILD-Results-Count"] = str(count)
+    if media == LD_JSON:
+        texts = [with_context(text, active) for text in texts]
+    else:
+        links = [context_header(link), *links]
+    response = Response(array(texts), 200, headers, media_type=media)
+    for one in links:
+        response.headers.append("Link", one)
+    return response
+
+
+def page_links(
+    path: str, given: Mapping[str, str], query: Query, more: bool, last: str | None, media: Media
+) -> list[str]:
+    """Write the links to the next and previous page (6.3.10), parameters sorted by name."""
+    found: list[str] = []
+    if query.limit == 0:
+        return found
+    if more and (query.after is not None and last is not None):
+        found.append(_page_link(path, {**given, "limit": str(query.limit), "after": last}, "next", media))
+    elif more:
+        offset = query.offset + query.limit
+        found.append(_page_link(path, {**given, "limit": str(query.limit), "offset": str(offset)}, "next", media))
+    if query.after is None and query.offset > 0:
+        offset = max(0, query.offset - query.limit)
+        found.append(_page_link(path, {**given, "limit": str(query.limit), "offset": str(offset)}, "prev", media))
+    return found
+
+
+def _page_link(path: str, given: Mapping[str, str], rel: str, media: Media) -> str:
+    query = "&".join(f"{name}={quote(value, safe=_VALUE_SAFE)}" for name, value in sorted(given.items()))
+    return f'<{path}?{query}>;rel="{rel}";type="{media}"'
+
+
+def location(entity_id: str) -> str:
+    """Write the relative path of an entity."""
+    return f"{BASE}/entities/{quote(entity_id, safe=_ID_SAFE)}"
+
+
+def written(
+    call: Call, prepared: Prepared, status: int, error: NgsiLdError | None, headers: Mapping[str, str]
+) -> Response:
+    """Answer a single write, whose audit record is committed with it."""
+    head = call.headers(prepared.receipt)
+    if error is not None:
+        return respond(error, head)
+    return Response(None, status, {**head, **headers})
+
+
+def batch_result(
+    call: Call,
+    prepared: Prepared,
+    success: Sequence[str],
+    errors: Sequence[tuple[str, NgsiLdError]],
+    created: Sequence[str],
+) -> Response:
+    """Answer a batch: 201 with what was created, 204, or 207 with a BatchOperationResult (5.2.16, 6.15.3.1)."""
+    headers = call.headers(prepared.receipt)
+    if errors:
+        body = {
+            "success": list(dict.fromkeys(success)),
+            "errors": [{"entityId": one, "error": problem(error)} for one, error in errors],
+        }
+        return Response(orjson.dumps(body), 207, headers, media_type=JSON)
+    if created:
+        return Response(orjson.dumps(list(dict.fromkeys(created))), 201, headers, media_type=JSON)
+    return Response(None, 204, headers)

@@ -1,0 +1,120 @@
+"""Media types, bodies and the @context that a request names (CIM 009 V1.9.1, 6.3.4, 6.3.5, 6.3.6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import orjson
+from starlette.requests import Request
+
+from broker.core.errors import BadRequestData, InvalidRequest, NgsiLdError
+from broker.ld import contexts as ld
+
+__all__ = [
+    "CONTEXT_REL",
+    "JSON",
+    "LD_JSON",
+    "Body",
+    "BodyTooLong",
+    "LengthRequired",
+    "Media",
+    "NotAcceptable",
+    "UnsupportedMediaType",
+    "accept",
+    "body",
+    "link_context",
+]
+
+JSON: Literal["application/json"] = "application/json"
+LD_JSON: Literal["application/ld+json"] = "application/ld+json"
+CONTEXT_REL = "http://www.w3.org/ns/json-ld#context"
+
+Media: TypeAlias = Literal["application/json", "application/ld+json"]
+
+
+class NotAcceptable(NgsiLdError):
+    """406: none of the acceptable media types can be given."""
+
+
+class UnsupportedMediaType(NgsiLdError):
+    """415: the body's media type is none that the operation reads."""
+
+
+class LengthRequired(NgsiLdError):
+    """411: the request does not say how long its body is."""
+
+
+class BodyTooLong(NgsiLdError):
+    """413: the body is longer than the broker takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A parsed request body, and where its @context comes from: in the body, or in the Link header."""
+
+    data: Any
+    in_body: bool
+    link: str | None
+
+
+def accept(header: str | None) -> Media:
+    """Choose the answer's media type: `application/json` first where weights are equal (6.3.4)."""
+    if header is None or header in ("*/*", JSON):
+        return JSON
+    if header == LD_JSON:
+        return LD_JSON
+    weights: dict[Media, tuple[int, float]] = {}
+    offers: tuple[Media, Media] = (JSON, LD_JSON)
+    for item in header.split(","):
+        media, *parameters = (part.strip() for part in item.split(";"))
+        weight = _weight(parameters)
+        for offered in offers:
+            rank = {offered: 3, "application/*": 2, "*/*": 1}.get(media.lower(), 0)
+            if rank and rank >= weights.get(offered, (0, 0.0))[0]:
+                weights[offered] = (rank, weight)
+    best = max(offers, key=lambda offered: weights.get(offered, (0, 0.0))[1])
+    if weights.get(best, (0, 0.0))[1] <= 0:
+        raise NotAcceptable(f"Accept: {header:.200}; this operation answers {JSON} and {LD_JSON}")
+    return best
+
+
+def _weight(parameters: list[str]) -> float:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0
+
+
+def link_context(request: Request) -> str | None:
+    """Give the @context's URL of a request without body."""
+    headers = request.headers.getlist("link")
+    return ld.link_context(headers) if headers else None
+
+
+async def body(request: Request, most: int) -> Body:
+    """Read and parse a request's body, after its preconditions (6.3.4); tell where its @context is (6.3.5)."""
+    length = request.headers.get("content-length")
+    if length is None:
+        raise LengthRequired("Content-Length is missing")
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    merge_patch = request.method == "PATCH" and media == "application/merge-patch+json"
+    if media not in (JSON, LD_JSON) and not merge_patch:
+        raise UnsupportedMediaType(f"Content-Type: expected {JSON} or {LD_JSON}")
+    if not length.isdigit() or int(length) > most:
+        raise BodyTooLong(f"the body has {length:.20} bytes; at most {most} are taken")
+    raw = await request.body()
+    try:
+        data = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(
+            f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from error
+    link = link_context(request)
+    if media == LD_JSON and link is not None:
+        raise BadRequestData(f"Link: with Content-Type {LD_JSON} the @context belongs into the body only (6.3.5)")
+    return Body(data, media == LD_JSON, link)

@@ -1,0 +1,121 @@
+"""The HTTP server: granian with N workers, and one admin port with health and metrics of all of them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import threading
+from http.client import HTTPConnection, HTTPException
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import structlog
+from starlette.types import ASGIApp
+
+from broker.settings import BrokerSettings
+
+__all__ = ["configure_logs", "make_app", "serve"]
+
+
+def configure_logs(level: str) -> None:
+    """Write logs as JSON lines to standard output: event and fields, no payloads and no tokens."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        cache_logger_on_first_use=True,
+    )
+
+
+def make_app() -> ASGIApp:
+    """Make the application of one worker process from the environment; granian calls this in each."""
+    from broker.app import create_app
+    from policies import PolicySettings
+
+    settings = BrokerSettings()
+    configure_logs(settings.log_level)
+    return create_app(settings, PolicySettings())
+
+
+def serve(settings: BrokerSettings) -> None:
+    """Serve until a signal says stop; open requests then have `drain_s` to end."""
+    from granian import Granian
+    from granian.constants import Interfaces, Loops
+
+    with tempfile.TemporaryDirectory(prefix="datapolis-metrics-") as folder:
+        # Workers inherit it and share their counters there; it must be set before prometheus_client is imported.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        admin = _admin(settings)
+        try:
+            Granian(
+                "broker.serve:make_app",
+                factory=True,
+                address=settings.broker_host,
+                port=settings.broker_port,
+                interface=Interfaces.ASGI,
+                loop=Loops.uvloop,
+                workers=settings.broker_workers,
+                backlog=4096,
+                respawn_failed_workers=True,
+                workers_kill_timeout=int(max(1, settings.drain_s)),
+                log_access=False,
+            ).serve()
+        finally:
+            admin.shutdown()
+
+
+def _admin(settings: BrokerSettings) -> ThreadingHTTPServer:
+    """Serve /health/live, /health/ready and /metrics of the whole server in a thread."""
+
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 5
+
+        def do_GET(self) -> None:
+            if self.path == "/health/live":
+                self._answer(200, b'{"status":"live"}', "application/json")
+            elif self.path == "/health/ready":
+                self._answer(*_ready(settings), "application/json")
+            elif self.path == "/metrics":
+                self._answer(200, *_metrics())
+            else:
+                self._answer(404, b'{"status":"no such resource"}', "application/json")
+
+        def _answer(self, status: int, body: bytes, media: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", media)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Keep quiet: probes are no news."""
+
+    server = ThreadingHTTPServer((settings.broker_host, settings.admin_port), Handler)
+    threading.Thread(target=server.serve_forever, name="admin", daemon=True).start()
+    return server
+
+
+def _ready(settings: BrokerSettings) -> tuple[int, bytes]:
+    connection = HTTPConnection(settings.broker_host, settings.broker_port, timeout=3)
+    try:
+        connection.request("GET", "/health/ready")
+        answer = connection.getresponse()
+        return answer.status, answer.read(10_000)
+    except (OSError, HTTPException):
+        return 503, b'{"status":"no worker answers"}'
+    finally:
+        connection.close()
+
+
+def _metrics() -> tuple[bytes, str]:
+    from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+    from prometheus_client.multiprocess import MultiProcessCollector
+
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry), CONTENT_TYPE_LATEST
