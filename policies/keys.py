@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import jwt
+import orjson
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
@@ -67,15 +68,21 @@ class KeySet:
         self.generation = 0
 
     async def key(self, kid: str) -> PublicKey | None:
-        """Give the key named `kid`, fetching when it is unknown or the set is old, at most once per `refetch_s`."""
-        now = time.monotonic()
-        if kid in self._keys and now - self._fetched < self._ttl_s:
-            return self._keys[kid]
-        async with self._lock:
-            now = time.monotonic()
-            if now - self._tried >= self._refetch_s and (kid not in self._keys or now - self._fetched >= self._ttl_s):
-                await self._fetch(now)
+        """Give the key named `kid`, fetching when it is unknown or the set is old, at most once per `refetch_s`.
+
+        Raises KeysUnavailable when the set is old and cannot be renewed: a withdrawn key must not live on.
+        """
+        if kid not in self._keys or self._old():
+            async with self._lock:
+                due = time.monotonic() - self._tried >= self._refetch_s
+                if due and (kid not in self._keys or self._old()):
+                    await self._fetch(time.monotonic())
+        if self._old():
+            raise KeysUnavailable(f"the keys of {self.url} are older than {self._ttl_s:g} s and cannot be renewed")
         return self._keys.get(kid)
+
+    def _old(self) -> bool:
+        return time.monotonic() - self._fetched > self._ttl_s
 
     async def refresh(self) -> None:
         """Fetch the keys now, whatever their age."""
@@ -91,12 +98,14 @@ class KeySet:
                 body = await answer.content.read(_MAX_BYTES + 1)
                 if len(body) > _MAX_BYTES:
                     raise KeysUnavailable(f"{self.url} is longer than {_MAX_BYTES} bytes")
-                document = await answer.json(content_type=None)
+                document = orjson.loads(body)
         except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as error:
             raise KeysUnavailable(f"{self.url} cannot be read: {type(error).__name__}") from error
+        if not isinstance(document, dict):
+            raise KeysUnavailable(f"{self.url} is no set of keys")
         keys = {
             entry["kid"]: usable
-            for entry in document.get("keys", [])
+            for entry in document["keys"]
             if isinstance(entry, dict) and isinstance(entry.get("kid"), str) and (usable := _usable(entry))
         }
         if keys.keys() != self._keys.keys():
