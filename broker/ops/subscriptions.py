@@ -7,7 +7,7 @@ request. A member that this broker does not act on is refused by name, never sto
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
@@ -43,7 +43,19 @@ from broker.store.ledger import Totals
 from broker.store.pool import Conn
 from broker.store.subscriptions import Stored
 
-__all__ = ["MOST_PER_PARTY", "compiled", "create", "delete", "fragment", "page", "read", "retrieve", "shown", "update"]
+__all__ = [
+    "MOST_PER_PARTY",
+    "compiled",
+    "count",
+    "create",
+    "delete",
+    "fragment",
+    "page",
+    "read",
+    "retrieve",
+    "shown",
+    "update",
+]
 
 Expand = Callable[[str], str]
 
@@ -377,9 +389,14 @@ async def retrieve(conn: Conn, id: str, party: str) -> Stored:
     return found
 
 
-async def page(conn: Conn, party: str, limit: int, offset: int) -> Sequence[Stored]:
+async def page(conn: Conn, party: str, limit: int, offset: int) -> list[Stored]:
     """Return a page of the party's subscriptions (5.8.4)."""
     return await rows.page(conn, party, limit, offset)
+
+
+async def count(conn: Conn, party: str) -> int:
+    """Count the party's subscriptions."""
+    return await rows.count(conn, party)
 
 
 async def update(

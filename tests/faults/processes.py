@@ -21,6 +21,7 @@ class Worker:
     def __init__(self, name: str, roles: list[str], environment: Mapping[str, str], log: Path) -> None:
         self._name = name
         self._roles = roles
+        self._program = ("tests.faults.worker",) if "--without-key" in roles else ("broker", "work")
         self._environment = {**os.environ, **environment, "DATAPOLIS_WORKER": name, "DATAPOLIS_ADMIN_PORT": "0"}
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
@@ -29,7 +30,7 @@ class Worker:
         """Start the process; its output goes to the log."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.worker", *self._roles],
+                [sys.executable, "-m", *self._program, *self._roles],
                 env=self._environment,
                 stdout=log,
                 stderr=log,

@@ -126,7 +126,10 @@ async def contents(dsn: str, tenant: str = TENANT) -> Contents:
     """Read everything that a tenant holds (`dsn`: a superuser)."""
     conn = await asyncpg.connect(dsn)
     try:
-        schema = await conn.fetchval("SELECT schema FROM broker.tenants WHERE tenant = $1", tenant)
+        await conn.execute(
+            "SELECT set_config('search_path', schema || ', public', false) FROM broker.tenants WHERE tenant = $1",
+            tenant,
+        )
         rows = await conn.fetch(
             f"SELECT id, types, scopes, names, segs, vals, ST_AsText(location) AS location, meta FROM {schema}.entities"
         )
@@ -143,7 +146,7 @@ async def contents(dsn: str, tenant: str = TENANT) -> Contents:
         }
         history = await conn.fetch(
             "SELECT entity, attr, dataset_id, observed_at, received_at, event, kind, body "
-            f"FROM {schema}.history ORDER BY 1, 2, 3, 4, 5, 6"
+            "FROM history ORDER BY 1, 2, 3, 4, 5, 6"
         )
         return Contents(entities, [tuple(row) for row in history])
     finally:

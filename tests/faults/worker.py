@@ -1,9 +1,7 @@
-"""A worker process for the tests of faults: the product's own, or with `--without-key` one that cannot tell repeats.
+"""A worker process that cannot tell repeats: `python -m tests.faults.worker --without-key ROLE ...`.
 
-    python -m tests.faults.worker [--without-key] ROLE ...
-
-`--without-key` makes history rows be inserted without their key (entity, attribute, datasetId, observedAt). The test that
-uses it proves that the tests of repeats can fail.
+It inserts history rows without their key (entity, attribute, datasetId, observedAt), and so proves that the tests of
+repeats can fail.
 """
 
 from __future__ import annotations
@@ -24,8 +22,7 @@ def _without_key() -> None:
 
 def main(arguments: list[str]) -> None:
     """Run the roles named until a signal comes."""
-    if "--without-key" in arguments:
-        _without_key()
+    _without_key()
     roles = [one for one in arguments if not one.startswith("--")]
     asyncio.run(run(roles, WorkerSettings(), PolicySettings()))
 
