@@ -131,7 +131,7 @@ async def contents(dsn: str, tenant: str = TENANT) -> Contents:
             tenant,
         )
         rows = await conn.fetch(
-            f"SELECT id, types, scopes, names, segs, vals, ST_AsText(location) AS location, meta FROM {schema}.entities"
+            "SELECT id, types, scopes, names, segs, vals, ST_AsText(location) AS location, meta FROM entities"
         )
         entities = {
             row["id"]: {
