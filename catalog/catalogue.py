@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from catalog.city import City
-from catalog.dataset import Catalogue, Dataset, datasets
+from catalog.dataset import Catalogue, Dataset, Harvest, datasets
 from catalog.portal.view import DomainView, domain_view
+from catalog.readiness import Verdict
 from catalog.store import rounds
 from catalog.store.connect import Pool
 from catalog.store.rounds import DomainRecord
@@ -49,7 +50,7 @@ class Reader:
         async with self._lock:
             if self._kept is None or self._until <= time.monotonic():
                 async with self._pool.acquire() as conn:
-                    records = await rounds.load(conn)
+                    records = self._with_unread(await rounds.load(conn))
                 self._kept = State(
                     tuple(records),
                     {
@@ -59,6 +60,13 @@ class Reader:
                 )
                 self._until = time.monotonic() + _KEEP_S
             return self._kept
+
+    def _with_unread(self, records: list[DomainRecord]) -> list[DomainRecord]:
+        """The records, and the domains that the city declares but nobody has read yet."""
+        read = {r.harvest.domain.name for r in records}
+        now = datetime.now(UTC)
+        missing = [d for d in self.city.domains if d.name not in read]
+        return [*records, *(DomainRecord(Harvest(d, now), now, Verdict(d.name, now, ()), None, ()) for d in missing)]
 
     def catalogue(self, state: State) -> Catalogue:
         """The catalogue of a reading."""

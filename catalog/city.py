@@ -17,12 +17,16 @@ __all__ = ["City", "read_city"]
 
 @dataclass(frozen=True, slots=True)
 class City:
-    """The city: its name, its languages (the first is the pages'), its parties by URN, and its domains in order."""
+    """The city: its name, its languages (the first is the pages'), its parties by URN, and its domains in order.
+
+    `machinery` are the parties that are services of the platform itself.
+    """
 
     name: str
     languages: tuple[str, ...]
     parties: Mapping[str, str]
     domains: tuple[DomainFacts, ...]
+    machinery: frozenset[str] = frozenset()
 
     @property
     def publisher(self) -> Agent:
@@ -38,7 +42,8 @@ def read_city(folder: Path) -> City:
     """Read the city folder, without the platform's own domain. Raises policies.domains.CityFileError."""
     found = open_city(folder)
     domains = tuple(_facts(found, d) for d in found.domains.values() if d.tenant != PLATFORM)
-    return City(found.city.name, tuple(found.city.languages), found.city.parties, domains)
+    machinery = frozenset(c.party for c in found.city.clients.values() if c.tier == "service")
+    return City(found.city.name, tuple(found.city.languages), found.city.parties, domains, machinery)
 
 
 def _facts(city: CityFolder, domain: Domain) -> DomainFacts:
@@ -57,7 +62,7 @@ def _facts(city: CityFolder, domain: Domain) -> DomainFacts:
         names.get(domain.owner) if domain.owner else None,
         domain.steward,
         names.get(domain.steward) if domain.steward else None,
-        domain.contact,
+        domain.contact.removeprefix("mailto:") if domain.contact else None,
         domain.licence,
         domain.theme,
         tuple(purposes.iri(p) for p in domain.purposes),

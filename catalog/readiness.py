@@ -299,7 +299,7 @@ def _count(n: int, noun: str) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{share * 100:.1f}".rstrip("0").rstrip(".") + " %"
+    return f"{share * 100:.1f}".removesuffix(".0") + "%"
 
 
 def _list(names: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
+import orjson
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -28,7 +29,10 @@ class Settings(BaseSettings):
     catalog_port: int = Field(default=8000, description="port to listen on")
     token_url: str = Field(default="http://127.0.0.1:18090/token", description="OIDC token endpoint")
     catalog_client_id: str = Field(default="catalog", description="the catalog's own client at the issuer")
-    catalog_client_secret: SecretStr = Field(default=SecretStr(""), description="that client's secret")
+    catalog_client_secret: SecretStr = Field(
+        default=SecretStr(""), description="its secret; empty: from clients.json in DATAPOLIS_STATE"
+    )
+    state: Path = Field(default=Path(".local"), description="local state: the development issuer's client secrets")
     catalog_purpose: str = Field(default="", description="purpose named in the catalog's own reads")
     public_purpose: str = Field(default="", description="purpose named where the portal reads as the public")
     assess_interval_s: float = Field(default=5.0, gt=0, description="seconds between two assessments")
@@ -43,6 +47,17 @@ class Settings(BaseSettings):
     def egress(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """The private ranges that outbound calls may reach."""
         return tuple(ip_network(part.strip()) for part in self.egress_allow.split(",") if part.strip())
+
+    def client_secret(self) -> str:
+        """The catalog's secret at the issuer: as set, else as the development issuer made it."""
+        given = self.catalog_client_secret.get_secret_value()
+        if given:
+            return given
+        try:
+            known = orjson.loads((self.state / "clients.json").read_bytes())
+        except (OSError, ValueError):
+            return ""
+        return str(known.get(self.catalog_client_id, "")) if isinstance(known, dict) else ""
 
     @property
     def broker_for_others(self) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import aiohttp
-from pydantic import SecretStr
 
 __all__ = ["ServiceToken", "TokenUnavailable"]
 
@@ -20,7 +20,7 @@ class TokenUnavailable(Exception):
 class ServiceToken:
     """Fetches a token when there is none or the present one is about to end."""
 
-    def __init__(self, http: aiohttp.ClientSession, url: str, client_id: str, secret: SecretStr) -> None:
+    def __init__(self, http: aiohttp.ClientSession, url: str, client_id: str, secret: Callable[[], str]) -> None:
         self._http, self._url, self._client_id, self._secret = http, url, client_id, secret
         self._token = ""
         self._until = 0.0
@@ -39,7 +39,7 @@ class ServiceToken:
 
     async def _fetch(self) -> None:
         form = {"grant_type": "client_credentials"}
-        auth = aiohttp.BasicAuth(self._client_id, self._secret.get_secret_value())
+        auth = aiohttp.BasicAuth(self._client_id, self._secret())
         try:
             async with self._http.post(self._url, data=form, auth=auth) as answer:
                 body = await answer.json(content_type=None)
@@ -50,7 +50,7 @@ class ServiceToken:
             why = body.get("error_description") or body.get("error") if isinstance(body, dict) else None
             raise TokenUnavailable(
                 f"{self._url} answered {answer.status} ({why or 'no access_token'}); check DATAPOLIS_CATALOG_CLIENT_ID "
-                "and DATAPOLIS_CATALOG_CLIENT_SECRET"
+                "and DATAPOLIS_CATALOG_CLIENT_SECRET, or clients.json in DATAPOLIS_STATE"
             )
         life = body.get("expires_in")
         self._token = token

@@ -171,15 +171,24 @@ async def land(
 
 
 @router.get("/city.geojson")
-async def city_outline(request: Request) -> Response:
+async def city_city_file(request: Request) -> Response:
     """The city's own outline for the map (`map.geojson` in its folder); 204 where it has none."""
-    body = await run_in_threadpool(_outline, request.app.state.settings.city / "map.geojson")
+    body = await run_in_threadpool(_city_file, request.app.state.settings.city / "map.geojson")
     if body is None:
         return Response(status_code=204)
     return Response(body, media_type=_GEOJSON, headers={"Cache-Control": "public, max-age=3600"})
 
 
-def _outline(path: Path) -> bytes | None:
+@router.get("/context.jsonld")
+async def context(request: Request) -> Response:
+    """The city's @context, for the Link header of requests to the broker."""
+    body = await run_in_threadpool(_city_file, request.app.state.settings.city / "context.jsonld")
+    if body is None:
+        raise Problem(404, "not-found", "Not found", "The city folder has no context.jsonld.")
+    return Response(body, media_type="application/ld+json", headers={"Cache-Control": "public, max-age=300"})
+
+
+def _city_file(path: Path) -> bytes | None:
     return path.read_bytes() if path.is_file() else None
 
 

@@ -121,7 +121,7 @@ def _figures(e: Evidence, domain: DomainFacts) -> tuple[str, str]:
         age = duration(e.value) if isinstance(e.value, int | float) else "nothing yet"
         return age, f"at most {duration(e.target)}" if isinstance(e.target, int | float) else "not set"
     if e.unit == "share":
-        share = f"{e.value:.1%}" if isinstance(e.value, int | float) else "not measured"
+        share = f"{e.value * 100:.1f}".removesuffix(".0") + "%" if isinstance(e.value, int | float) else "not measured"
         return share, f"at least {e.target:.0%}" if isinstance(e.target, int | float) else "not set"
     if e.unit == "types covered":
         return f"{e.value} of {e.target} types", "every type"

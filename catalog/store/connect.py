@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
@@ -18,7 +18,7 @@ else:
     Conn = asyncpg.Connection
     Pool = asyncpg.Pool
 
-__all__ = ["Conn", "Pool", "StoreUnavailable", "assessor_lock", "open_pool", "ping"]
+__all__ = ["Conn", "Pool", "StoreUnavailable", "assessor_lock", "open_pool", "ping", "translated"]
 
 _ASSESSOR = 0x646174706F6C6973  # any fixed number; the same for every assessor of a database
 
@@ -29,9 +29,16 @@ class StoreUnavailable(Exception):
 
 async def ping(pool: Pool, timeout_s: float = 2.0) -> None:
     """Prove that the catalog's tables can be read. Raises StoreUnavailable."""
-    try:
+    with translated():
         async with pool.acquire(timeout=timeout_s) as conn:
             await conn.fetchval("SELECT count(*) FROM catalog.harvests")
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's errors into StoreUnavailable."""
+    try:
+        yield
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise StoreUnavailable(f"{type(error).__name__}; is PostgreSQL up and migrated?") from error
 

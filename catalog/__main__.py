@@ -1,0 +1,132 @@
+"""Command line of the catalog: `serve`, `assess`, `validate`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from typing import Annotated
+
+import structlog
+import typer
+import uvloop
+from granian.constants import Interfaces
+from granian.server import Server
+
+from catalog.admin import admin
+from catalog.assess import Assessor
+from catalog.check import Report, check
+from catalog.city import City, read_city
+from catalog.document import DocumentError, read_document
+from catalog.settings import Settings
+from catalog.store.connect import open_pool
+from policies.domains import CityFileError
+from policies.egress import session
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+
+
+def _logs() -> None:
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )
+
+
+def _city(settings: Settings) -> City:
+    try:
+        return read_city(settings.city)
+    except CityFileError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+
+
+@app.command()
+def serve() -> None:
+    """Serve the catalog, the portal and the trust's public side over HTTP."""
+    _logs()
+    settings = Settings()
+    _city(settings)
+    Server(
+        "catalog.app:create_app",
+        factory=True,
+        interface=Interfaces.ASGI,
+        address=settings.catalog_host,
+        port=settings.catalog_port,
+        log_access=False,
+        workers_kill_timeout=10,
+    ).serve()
+
+
+@app.command()
+def assess(
+    once: Annotated[bool, typer.Option("--once", help="One round, printed; exit 1 unless all are governed.")] = False,
+) -> None:
+    """Read the broker and judge every domain's readiness, every few seconds."""
+    _logs()
+    settings = Settings()
+    _city(settings)
+    governed = uvloop.run(_assess(settings, once))
+    raise typer.Exit(0 if governed or not once else 1)
+
+
+async def _assess(settings: Settings, once: bool) -> bool:
+    pool = await open_pool(settings.dsn_catalog.get_secret_value())
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        async with session(settings.egress, settings.read_timeout_s) as http:
+            assessor = Assessor(settings, lambda: read_city(settings.city), pool, http)
+            if not once:
+                async with admin(settings.catalog_host, settings.admin_port, pool):
+                    await assessor.run(stop)
+                return True
+            async with pool.acquire() as conn:
+                verdicts = await assessor.once(conn)
+    finally:
+        await pool.close()
+    for verdict in verdicts:
+        print(f"{verdict.domain}: {verdict.status}. {verdict.reason}")
+    return all(v.status == "governed" for v in verdicts)
+
+
+@app.command()
+def validate(
+    source: Annotated[str, typer.Argument(help="File or http(s) URL of a catalog: Turtle, JSON-LD or RDF/XML.")],
+    warnings: Annotated[bool, typer.Option("--warnings", help="List warnings too.")] = False,
+) -> None:
+    """Check a catalog against the official DCAT-AP 3.0.1 shapes; exit 1 where it breaks them."""
+    settings = Settings()
+    try:
+        graph = asyncio.run(read_document(source, settings.egress, settings.read_timeout_s))
+    except DocumentError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    report = check(graph)
+    _print(source, report, warnings)
+    raise typer.Exit(1 if report.violations else 0)
+
+
+def _print(source: str, report: Report, warnings: bool) -> None:
+    for finding in report.findings:
+        if finding.severity == "violation" or warnings:
+            about = f"{finding.path} {finding.value}".strip()
+            print(f"{finding.severity}: {finding.focus}: {about}: {finding.message}")
+    others = len(report.findings) - len(report.violations)
+    print(
+        f"{source}: {report.triples} triples, {report.datasets} datasets, "
+        f"{len(report.violations)} violations, {others} warnings"
+    )
+
+
+if __name__ == "__main__":
+    app()
