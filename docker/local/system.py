@@ -114,7 +114,7 @@ def _no_services(names: list[str]) -> Iterator[None]:
     before = _POLICY.read_bytes() if _POLICY.exists() else None
     mode = _POLICY.stat().st_mode if before is not None else 0
     clusters = _CLUSTERS / "zz-datapolis.conf"
-    had_common = _CLUSTERS.parent.exists()
+    made = [folder for folder in (_CLUSTERS.parent, _CLUSTERS) if not folder.exists()]
     _CLUSTERS.mkdir(parents=True, exist_ok=True)
     try:
         clusters.write_text("create_main_cluster = false\n")
@@ -128,8 +128,9 @@ def _no_services(names: list[str]) -> Iterator[None]:
         else:
             _POLICY.write_bytes(before)
             _POLICY.chmod(mode)
-        if not had_common and not any(_CLUSTERS.iterdir()) and len(list(_CLUSTERS.parent.iterdir())) == 1:
-            shutil.rmtree(_CLUSTERS.parent)
+        for folder in reversed(made):
+            if not any(folder.iterdir()):
+                folder.rmdir()
         _keep_disabled(names)
 
 
