@@ -20,6 +20,7 @@ from connectors.admin import admin_app
 from connectors.declare import apply_topics
 from connectors.errors import FeedError
 from connectors.feed import Feed, load, load_all
+from connectors.mapping import Mapper
 from connectors.names import Names, load_names
 from connectors.publish import Publisher
 from connectors.remap import RecordMapper
@@ -97,7 +98,8 @@ async def _run(feeds: list[Feed], settings: ConnectorSettings) -> None:
 
 @app.command(epilog="Example: python -m connectors check city/feeds/nyc-311.yaml --sample requests.csv --limit 20")
 def check(
-    feed: Annotated[str, typer.Argument(help="Name of a feed, or path of a declaration.")],
+    feed: Annotated[str | None, typer.Argument(help="Name of a feed, or path of a declaration.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Compile all declarations; no data are read.")] = False,
     sample: Annotated[Path | None, typer.Option(help="File to try instead of the feed's own source.")] = None,
     limit: Annotated[int, typer.Option(help="Records to try.", min=1)] = 100,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the source.")] = 15.0,
@@ -105,6 +107,9 @@ def check(
 ) -> None:
     """Try a declaration: the entities it makes, what is wrong with records, what minimisation takes away."""
     settings = ConnectorSettings()
+    if every or feed is None:
+        _check_all(settings, as_json=as_json)
+        return
     env = dict(os.environ)
     if settings.data is not None:
         env["DATAPOLIS_DATA"] = str(settings.data)
@@ -115,9 +120,22 @@ def check(
         trial = try_file(declared, names, settings, sample, limit)
     else:
         trial = asyncio.run(try_source(declared, names, settings, limit, timeout))
-    print(_trial_json(trial)) if as_json else _show(trial)
+    if as_json:
+        print(_trial_json(trial))
+    else:
+        _show(trial)
     if not trial.entities:
         raise typer.Exit(1)
+
+
+def _check_all(settings: ConnectorSettings, *, as_json: bool) -> None:
+    names = _names(settings)
+    feeds = load_all(settings.feeds)
+    hashes = {name: Mapper(feed, names).hash for name, feed in feeds.items()}
+    if as_json:
+        print(json.dumps(hashes))
+    else:
+        console.print(f"{len(hashes)} declarations are right: {', '.join(hashes)}")
 
 
 @app.command(epilog="Example: python -m connectors replay valencia-air")

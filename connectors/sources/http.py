@@ -67,7 +67,7 @@ class HttpPoll:
                 body = await self._read(answer)
                 etag, modified = answer.headers.get("ETag"), answer.headers.get("Last-Modified")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unreachable(f"{self._spec.url}: {type(error).__name__}: {error}") from error
+            raise Unreachable(f"{self._spec.url}: {type(error).__name__}: {error.__cause__ or error}") from error
         digest = hashlib.sha256(body).hexdigest()
         if digest == known.get("sha256"):
             return None

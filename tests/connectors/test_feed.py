@@ -65,7 +65,7 @@ def test_mistakes_are_named(tmp_path: Path, old: str, new: str, said: str) -> No
         (
             "so2: {value: number(so2), unitCode: GQ}",
             "so2: {value: number(so2), unitCode: XX}",
-            "'XX' is no known UN/CEFACT",
+            "'XX' is no known",
         ),
         ("required: [location]", "required: [place]", "'place' is no attribute of the mapping"),
         ("so2: [0, 1000]", "so2: [1000, 0]", "the lower end 1000.0 is above the upper end 0.0"),

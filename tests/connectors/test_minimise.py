@@ -16,8 +16,9 @@ from connectors.feed import Feed
 from connectors.minimise import compile_minimiser
 
 BASE: dict[str, Any] = {
-    "feed": "x", "title": "x", "domain": "requests", "source": {"kind": "file", "path": "x"}, "decoder": {"kind": "json"},
-    "key": "id", "mapping": [{"type": "T", "id": "id", "observedAt": "t", "attributes": {"name": "n"}}],
+    "feed": "x", "title": "x", "domain": "requests", "source": {"kind": "file", "path": "x"},
+    "decoder": {"kind": "json"}, "key": "id",
+    "mapping": [{"type": "T", "id": "id", "observedAt": "t", "attributes": {"name": "n"}}],
 }  # fmt: skip
 
 
