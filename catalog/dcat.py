@@ -61,6 +61,9 @@ def service_graph(catalogue: Catalogue) -> Graph:
     """The data service alone, with the datasets that it serves."""
     graph = _graph()
     _service(graph, catalogue)
+    for dataset in catalogue.datasets:
+        served = URIRef(dataset_uri(catalogue.base_url, dataset.domain, dataset.slug))
+        _describe(graph, served, DCAT.Dataset, dataset.title, dataset.description, catalogue.language)
     return graph
 
 
@@ -70,8 +73,8 @@ def _about(catalogue: Catalogue) -> str:
 
 def _graph() -> Graph:
     graph = Graph(bind_namespaces="none")
-    spaces = {"dcat": DCAT, "dct": DCTERMS, "foaf": FOAF, "odrl": ODRL2, "rdfs": RDFS, "skos": SKOS, "vcard": VCARD}
-    for prefix, space in {**spaces, "xsd": XSD, "dcatap": DCATAP, "gsp": GSP}.items():
+    spaces = {"dcat": DCAT, "dct": DCTERMS, "foaf": FOAF, "odrl": ODRL2, "rdf": RDF, "rdfs": RDFS, "skos": SKOS}
+    for prefix, space in {**spaces, "vcard": VCARD, "xsd": XSD, "dcatap": DCATAP, "gsp": GSP}.items():
         graph.bind(prefix, space)
     return graph
 

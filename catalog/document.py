@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -15,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from ontologies import load
 from policies.egress import session
 
-__all__ = ["DocumentError", "read_document"]
+__all__ = ["DocumentError", "parse", "read_document"]
 
 _ACCEPT = "text/turtle, application/ld+json, application/rdf+xml;q=0.9"
 _BY_MEDIA = {
@@ -50,7 +51,7 @@ async def read_document(source: str, egress: Sequence[IPv4Network | IPv6Network]
     else:
         data, form = await run_in_threadpool(_file, Path(source))
     try:
-        return await run_in_threadpool(_parsed, data, form, source)
+        return await run_in_threadpool(parse, data, form, source)
     except Exception as error:  # rdflib's parsers raise whatever their libraries do
         raise DocumentError(f"{source}: cannot be read as {form}: {error}") from error
 
@@ -81,12 +82,15 @@ def _file(path: Path) -> tuple[bytes, str]:
         raise DocumentError(f"{path}: {error.strerror or error}") from error
 
 
-def _parsed(data: bytes, form: str, source: str) -> Graph:
+def parse(data: bytes, form: str, source: str) -> Graph:
+    """Read a document of one of rdflib's forms; relative references are resolved against its source."""
     base = source if "://" in source else Path(source).resolve().as_uri()
     if form != "json-ld":
         return Graph().parse(data=data, format=form, publicID=base)
     document = _with_known_contexts(json.loads(data))
-    return Graph().parse(data=json.dumps(document), format="json-ld", publicID=base)
+    with warnings.catch_warnings():  # rdflib 7.6's own JSON-LD parser still uses its deprecated ConjunctiveGraph
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return Graph().parse(data=json.dumps(document), format="json-ld", publicID=base)
 
 
 def _with_known_contexts(document: Any) -> Any:

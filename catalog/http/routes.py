@@ -25,7 +25,7 @@ __all__ = ["router"]
 
 router = APIRouter()
 
-_FORMS: Final = {"text/turtle": "turtle", "application/ld+json": "json-ld", "application/rdf+xml": "pretty-xml"}
+_FORMS: Final = {"text/turtle": "turtle", "application/ld+json": "json-ld", "application/rdf+xml": "xml"}
 _SUFFIXES: Final = {"ttl": "text/turtle", "jsonld": "application/ld+json", "rdf": "application/rdf+xml"}
 _HTML: Final = "text/html"
 _GEOJSON: Final = "application/geo+json"
