@@ -15,8 +15,10 @@ import socket
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
+import orjson
 import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -28,6 +30,7 @@ from broker.core.access import Access
 from broker.core.subscription import Subscription
 from broker.ld.contexts import Contexts
 from broker.remote.client import Client, ranges
+from broker.store.contexts import ContextStorage
 from broker.store.pool import Pool
 from broker.workers.delivery import Delivery, Limits
 from broker.workers.expiry import Expiry
@@ -43,6 +46,7 @@ __all__ = ["ROLES", "run"]
 
 _log = structlog.get_logger(__name__)
 
+_CITY = "/ngsi-ld/v1/jsonldContexts/city"
 ROLES = ("ingest", "relay", "notify", "expire")
 
 Ready = Callable[[], bool]
@@ -142,7 +146,8 @@ async def _notify(settings: WorkerSettings, policy: PolicySettings, pool: Pool, 
     stack.push_async_callback(client.close)
     book = Book(pool)
     access = _access(trust)
-    sender = Sender(book, client, access, Contexts(client.session))
+    contexts = Contexts(client.session, ContextStorage(pool), _city_context(settings))
+    sender = Sender(book, client, access, contexts)
     limits = Limits(
         calls=settings.notify_calls,
         calls_per_line=settings.notify_calls_each,
@@ -154,6 +159,15 @@ async def _notify(settings: WorkerSettings, policy: PolicySettings, pool: Pool, 
     source = _source(settings, "notify", topic_pattern(settings.topic_prefix, topics.CHANGES))
     notifier = Notifier(pool, source, book, access, Delivery(pool, sender.send, limits))
     return _Role(notifier.run, notifier.ready.is_set)
+
+
+def _city_context(settings: WorkerSettings) -> dict[str, Any]:
+    """Return the city's own @context under the URLs by which the broker serves it."""
+    path = settings.city / "context.jsonld"
+    if not path.is_file():
+        return {}
+    context = orjson.loads(path.read_bytes())["@context"]
+    return {_CITY: context, settings.broker_url.rstrip("/") + _CITY: context}
 
 
 def _access(trust: Trust) -> Callable[[Subscription], Awaitable[Access | None]]:
