@@ -41,7 +41,7 @@ def parse(value: object, member: str) -> str:
 
 def of(instant: datetime) -> str:
     """Return the canonical text of an aware datetime."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def to_datetime(text: str) -> datetime:

@@ -1,0 +1,63 @@
+"""The change event."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from broker.core import change
+from broker.core.change import AttrChange, ChangeEvent
+from broker.core.patch import AttrPatch
+
+EVENT = ChangeEvent(
+    id="default/urn:x:1/17",
+    tenant="default",
+    entity="urn:x:1",
+    types=("https://a.example/T",),
+    version=17,
+    at="2026-01-01T00:00:00.000000Z",
+    op="updated",
+    attrs=(
+        AttrChange("https://a.example/t", "", {"type": "Property", "value": 1}, {"type": "Property", "value": 2}),
+        AttrChange("https://a.example/s", "urn:d:1", None, {"type": "Property", "value": 2, "datasetId": "urn:d:1"}),
+    ),
+    cause="ingest:feed",
+)
+
+
+def test_it_goes_out_and_in() -> None:
+    assert change.parse(change.serialise(EVENT)) == EVENT
+
+
+def test_the_write_path_writes_the_same_from_texts() -> None:
+    patches = [
+        AttrPatch(
+            one.name,
+            one.datasetId,
+            *(None if v is None else " " + orjson.dumps(v).decode() for v in (one.was, one.now)),
+        )
+        for one in EVENT.attrs
+    ]
+    written = change.payload(
+        EVENT.tenant, EVENT.entity, EVENT.types, EVENT.version, EVENT.at, EVENT.op, patches, EVENT.cause
+    )
+    assert change.parse(written) == EVENT
+    assert orjson.loads(written) == orjson.loads(change.serialise(EVENT))
+
+
+def test_the_wire_form() -> None:
+    assert set(orjson.loads(change.serialise(EVENT))) == {
+        "v", "id", "tenant", "entity", "types", "version", "at", "op", "attrs", "cause"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("data", [b"{}", b"[]", b"5", b"x", b'{"v":1,"attrs":[{}]}'])
+def test_what_is_none(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        change.parse(data)
+
+
+def test_an_unknown_version_is_refused() -> None:
+    raw = orjson.loads(change.serialise(EVENT)) | {"v": 2}
+    with pytest.raises(ValueError, match="only 1 is known"):
+        change.parse(orjson.dumps(raw))
