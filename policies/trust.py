@@ -67,6 +67,8 @@ class Trust:
         trust = cls(settings, await open_pool(dsn, size=2), dsn)
         with suppress(KeysUnavailable):
             await trust._keys.refresh()
+        with suppress(EngineUnavailable):
+            await trust._fresh()
         trust._tasks = [asyncio.create_task(job) for job in (trust._watch.run(), trust._refresh_keys())]
         if not trust._open:
             trust._tasks.append(asyncio.create_task(trust._engine.run()))
@@ -148,7 +150,7 @@ class Trust:
         oldest = time.monotonic() - self.settings.stale_after_s
         if self._watch.seen_at < oldest:
             await self._watch_now()
-        if self._engine.seen_at < oldest:
+        if self._engine.seen_at < oldest and not self._open:
             await self._engine.beat()
 
     async def _watch_now(self) -> None:

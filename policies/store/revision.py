@@ -24,12 +24,17 @@ class RevisionWatch:
         self._every_s = every_s
         self._on_change = on_change
         self._conn: asyncpg.Connection | None = None
+        self._lock = asyncio.Lock()
         self.revision = 0
         self.seen_at = float("-inf")
         """Monotonic time at which the last poll that succeeded was begun."""
 
     async def poll(self) -> None:
         """Read the revision now; errors of the connection are raised and the next poll opens it again."""
+        async with self._lock:
+            await self._poll()
+
+    async def _poll(self) -> None:
         begun = time.monotonic()
         try:
             if self._conn is None or self._conn.is_closed():
