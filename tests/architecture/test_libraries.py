@@ -27,7 +27,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pyld": ("broker.ld",),
     "rdflib": ("catalog", "ontologies"),
     "pyshacl": ("catalog", "ontologies"),
-    "aiokafka": ("broker.bus", "broker.workers.optouts", "connectors"),
+    "aiokafka": ("broker.bus", "broker.workers.optouts", "connectors", "docker.local.demo"),
     "aiomqtt": ("connectors", "docker.local"),
     "jmespath": ("connectors",),
     "fastapi": ("broker.http", "broker.app", "policies.http", "catalog.http", "catalog.app", "catalog.portal"),
