@@ -20,7 +20,7 @@ def test_uris(text: str) -> None:
 )
 def test_what_is_no_uri(text: object) -> None:
     assert not is_uri(text)
-    with pytest.raises(BadRequestData, match="^object: "):
+    with pytest.raises(BadRequestData, match=r"^object: "):
         parse_uri(text, "object")
 
 

@@ -50,7 +50,7 @@ def test_language_ranges_best_first() -> None:
         ("*", 0.5),
     )
     for bad in ("", "e n", "en;q=2", "en;;", "toolonglang", "en,", "x" * 1001):
-        with pytest.raises(BadRequestData, match="^lang: "):
+        with pytest.raises(BadRequestData, match=r"^lang: "):
             parse_languages(bad)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from broker.core import times
 from broker.core.errors import BadRequestData
 
-INSTANTS = st.datetimes(min_value=datetime(1, 1, 1), max_value=datetime(9999, 12, 31), timezones=st.just(UTC))
+INSTANTS = st.datetimes(timezones=st.just(UTC))
 
 
 @given(INSTANTS, INSTANTS)
@@ -59,7 +59,7 @@ def test_forms(text: str, canonical: str, shown: str) -> None:
 )
 def test_what_is_no_time(text: object) -> None:
     assert times.canonical(text) is None
-    with pytest.raises(BadRequestData, match="^observedAt: "):
+    with pytest.raises(BadRequestData, match=r"^observedAt: "):
         times.parse(text, "observedAt")
 
 

@@ -37,6 +37,7 @@ def test_every_topic_of_a_city() -> None:
         Topic("p-changes", 3, 3 * day),
         Topic("p-control.optouts", 1, None),
         Topic("p-dead.f", 1, 30 * day),
+        Topic("p-dead.unknown", 1, 30 * day),
         Topic("p-entities.air", 3, 7 * day),
         Topic("p-feeds.f.records", 3, 2 * day),
     ]
