@@ -1,0 +1,114 @@
+"""The layout by segments against the parse way: equal bytes on 10,000 random entities, and what it costs.
+
+Every entity goes through its row (names and segments) and is shown under random masks, picks, omits and attrs: put
+together from segments, and the long way: parsed, masked, projected, compacted and dumped again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from collections.abc import Iterator
+
+import orjson
+import pytest
+
+from broker.core import segments
+from broker.core.access import AttrSet
+from broker.core.entity import ENTITY_MEMBERS, Doc
+from broker.core.errors import BadRequestData
+from broker.core.narrow import AttrMask
+from broker.core.project import EVERYTHING, Projection
+from broker.http.render import Show, entity, parsed, writer
+from broker.ld.active import Active
+from broker.ld.internal import accept, to_external
+from broker.ops.view import View
+from tests.strategies.entities import CONTEXT, Maker
+
+COUNT = 10_000
+ALL = AttrMask(AttrSet(complement=True), True)
+
+
+def documents(count: int, active: Active) -> Iterator[tuple[int, Doc]]:
+    """Random entities that the checks accept (the generator also makes some with a null inside), with their seeds."""
+    made = 0
+    for seed in itertools.count():
+        if made == count:
+            return
+        try:
+            doc = accept(Maker(seed).entity(), active)
+        except BadRequestData:
+            continue
+        made += 1
+        yield seed, doc
+
+
+def view(doc: Doc, mask: AttrMask) -> View:
+    row = segments.segments(doc)
+    return View(doc["id"], doc["type"], doc.get("scope"), row.names, row.segs, mask)
+
+
+def random_mask(chance: random.Random, names: list[str]) -> AttrMask:
+    if chance.random() < 0.3:
+        return ALL
+    some = frozenset(name for name in names if chance.random() < 0.5)
+    return AttrMask(AttrSet(some, complement=chance.random() < 0.5), False)
+
+
+def random_projection(chance: random.Random, names: list[str]) -> Projection:
+    if chance.random() < 0.3:
+        return EVERYTHING
+    members = ["id", "type", "scope", *names]
+    pick = frozenset(one for one in members if chance.random() < 0.6) if chance.random() < 0.5 else None
+    omit = frozenset(one for one in members if chance.random() < 0.2)
+    attrs = frozenset(one for one in names if chance.random() < 0.5) if chance.random() < 0.3 else None
+    return Projection(pick, omit, attrs)
+
+
+@pytest.mark.timeout(240)
+def test_segments_equal_the_parse_way_on_random_entities(capsys: pytest.CaptureFixture[str]) -> None:
+    user, core = Active([CONTEXT], "https://example.org/context.jsonld"), Active()
+    by_segments = by_parsing = 0.0
+    direct = total = 0
+    for seed, doc in documents(COUNT, user):
+        chance = random.Random(seed)  # noqa: S311 - choices, no secrets
+        names = [name for name in doc if name not in ENTITY_MEMBERS]
+        row = view(doc, random_mask(chance, names))
+        show = Show(random_projection(chance, names))
+        active = user if chance.random() < 0.5 else core
+        began = time.perf_counter()
+        fast = entity(row, active, show)
+        middle = time.perf_counter()
+        slow = parsed(row, active, show)
+        by_parsing += time.perf_counter() - middle
+        by_segments += middle - began
+        assert fast == slow, f"seed {seed}"
+        assert show.plain
+        direct += sum(seg[0] != " " for seg in row.segs)
+        total += len(row.segs)
+    with capsys.disabled():
+        print(  # noqa: T201 - the measurement belongs into the run's record
+            f"\n{COUNT} random entities: by segments {by_segments / COUNT * 1e6:.1f} us, "
+            f"by parsing {by_parsing / COUNT * 1e6:.1f} us ({by_parsing / by_segments:.1f}x); "
+            f"{direct / total:.0%} of {total} segments go out as they are"
+        )
+    assert by_segments < by_parsing
+
+
+def test_a_row_gives_back_the_document_it_came_from() -> None:
+    user = Active([CONTEXT])
+    for _, doc in documents(1000, user):
+        row = segments.segments(doc)
+        again = segments.doc(doc["id"], doc["type"], doc.get("scope"), row.names, row.segs)
+        assert again == {key: value for key, value in doc.items() if key != "expiresAt"}
+
+
+def test_the_whole_entity_reads_as_it_was_sent() -> None:
+    """Without mask and projection the segments are the normalized entity under its own @context."""
+    user = Active([CONTEXT])
+    for _, doc in documents(500, user):
+        row = segments.segments(doc)
+        text = writer(user).text(doc["id"], doc["type"], doc.get("scope"), row.names, row.segs, ALL)
+        shown = {key: value for key, value in doc.items() if key != "expiresAt"}
+        assert orjson.loads(text) == to_external(shown, user)
