@@ -89,6 +89,8 @@ def _path(path: Path, compact: Compact | None) -> str:
     text = ".".join(_name(name, compact) for name in (path.attr, *path.sub))
     if path.lang is None and not path.member:
         return text
+    if path.lang is None and len(path.member) == 1:
+        return f"{text}[<{path.member[0]}>]"
     inside = ".".join(_name(name, compact) for name in path.member)
     if path.lang is not None and path.lang != inside:
         if not path.member and not _PLAIN_TAG.fullmatch(path.lang):
