@@ -25,6 +25,7 @@ def up(demo: bool = False) -> int:
     instance = chosen()
     with control.locked(instance):
         control.up(instance, demo=demo)
+    instance = chosen()
     ports = instance.ports
     if instance.open_access:
         say("serving WITHOUT policies, on the loopback only, from a store that was emptied at this start", "~")
@@ -81,7 +82,7 @@ def test_engines() -> int:
     test = profile("test")
     with control.locked(test):
         control.engines_up(test)
-        (test.folder / "keep").touch()
+        (profile("test").folder / "keep").touch()
     say("test engines are up and stay up; stop them with: make test-engines-down")
     return 0
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from docker import migrate
@@ -43,7 +44,7 @@ def locked(profile: Profile) -> Iterator[None]:
 def engines_up(profile: Profile) -> list[Program]:
     """Start the four engines where they do not run already; return their programs. Call it under `locked`."""
     account = engine_account()
-    prepare_folder(profile, account)
+    profile = prepare_folder(profile, account)
     credentials.load(profile.folder)
     programs = engine_programs(profile, account)
     supervisor = Supervisor(profile)
@@ -57,7 +58,7 @@ def up(profile: Profile, *, demo: bool) -> None:
     account = engine_account()
     if profile.open_access:
         _empty(profile)
-    prepare_folder(profile, account)
+    profile = prepare_folder(profile, account)
     credentials.load(profile.folder)
     engines = engine_programs(profile, account)
     services = service_programs(profile, demo=demo)
@@ -73,11 +74,8 @@ def up(profile: Profile, *, demo: bool) -> None:
 def _empty(profile: Profile) -> None:
     """Remove the store of the open instance: it starts empty every time."""
     Supervisor(profile).stop()
-    real = profile.folder.resolve()
-    if real.exists():
-        shutil.rmtree(real)
-    if profile.folder.is_symlink():
-        profile.folder.unlink()
+    if profile.folder.exists():
+        shutil.rmtree(profile.folder)
 
 
 def _create_database(profile: Profile) -> None:
@@ -114,13 +112,14 @@ def down(profile: Profile) -> bool:
     return ran
 
 
-def prepare_folder(profile: Profile, account: Account) -> None:
-    """Make the instance's folder where the engines' account can reach it, and check that the disk has room."""
+def prepare_folder(profile: Profile, account: Account) -> Profile:
+    """Make the instance's folder where the engines' account can reach it; return the profile with its real place."""
     _refuse_full_disk(ROOT)
     LOCAL.mkdir(mode=0o755, exist_ok=True)
     profile.folder.mkdir(mode=0o755, exist_ok=True)
     if account.switch and not account.can("-x", profile.folder):
         _move_outside(profile, account)
+    return replace(profile, folder=profile.folder.resolve())
 
 
 def _move_outside(profile: Profile, account: Account) -> None:

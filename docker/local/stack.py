@@ -44,7 +44,8 @@ def profile(name: Name) -> Profile:
     """Build a profile; `DATAPOLIS_PORT_<NAME>` (tests: `DATAPOLIS_TEST_PORT_<NAME>`) overrides a port."""
     table, prefix = ("test_ports", "DATAPOLIS_TEST_PORT_") if name == "test" else ("ports", "DATAPOLIS_PORT_")
     chosen = {key: _port(prefix + key.upper(), int(default)) for key, default in _read()[table].items()}
-    return Profile(name=name, folder=_FOLDERS[name], ports=chosen)
+    # The folder may be a symbolic link to a place that the engines' account can reach (control.prepare_folder).
+    return Profile(name=name, folder=_FOLDERS[name].resolve(), ports=chosen)
 
 
 def cache_folder() -> Path:

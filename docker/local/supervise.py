@@ -35,6 +35,7 @@ class Supervisor:
     def __init__(self, profile: Profile) -> None:
         """Name the files; nothing is started."""
         self.folder = profile.folder
+        self._port_variable = "DATAPOLIS_TEST_PORT_" if profile.name == "test" else "DATAPOLIS_PORT_"
         self.logs = profile.folder / "logs"
         self.config = profile.folder / "supervisord.conf"
         self._pidfile = profile.folder / "supervisord.pid"
@@ -150,7 +151,7 @@ class Supervisor:
         for name, port in program.ports.items():
             holder = owner_of(port)
             if holder:
-                variable = ("DATAPOLIS_TEST_PORT_" if self.folder.name == "test" else "DATAPOLIS_PORT_") + name.upper()
+                variable = self._port_variable + name.upper()
                 raise Trouble(
                     f"Port {port} ({name}) is in use by {holder}.",
                     f"Stop that process, or choose another port: {variable}=NUMBER before the same command.",
