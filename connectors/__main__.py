@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 from collections import Counter
@@ -254,13 +255,15 @@ def _show(trial: Trial) -> None:
 
 def main() -> None:
     """Run the command line; a wrong declaration or setting is one clear sentence and exit status 2."""
+    level = logging.getLevelNamesMapping().get(os.environ.get("DATAPOLIS_LOG_LEVEL", "info").upper(), logging.INFO)
     structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(),
-        ]
+        ],
     )
     try:
         app()

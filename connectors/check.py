@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from broker.core.ids import is_uri
@@ -60,10 +61,18 @@ def compile_checks(feed: Feed, names: Names) -> Checker:
             instance = entity.get(iri)
             if instance is not None:
                 _in_range(name, instance.get("value"), low, high)
-        latest = utc(now + _AHEAD)
+        latest = _latest(now)
+        seen = ""
         for iri, instance in entity.items():
             if isinstance(instance, dict):
-                _instance(iri, instance, latest, quality.bounds)
+                observed = instance.get("observedAt")
+                if observed != seen or not observed:
+                    seen = _observed(iri, observed, latest)
+                kind = instance["type"]
+                if kind == "GeoProperty":
+                    _position(_short(iri), instance["value"], quality.bounds)
+                elif kind == "Relationship" and not is_uri(instance.get("object")):
+                    raise Rejected("object", _short(iri), "a relationship needs an id; build it with urn()", "check")
 
     return check
 
@@ -100,17 +109,21 @@ def _in_range(name: str, value: Any, low: float, high: float) -> None:
         raise Rejected("range", name, f"the value is outside {low:g}..{high:g}; check the sensor or the unit", "check")
 
 
-def _instance(iri: str, instance: dict[str, Any], latest: str, bounds: Bounds | None) -> None:
-    observed = instance.get("observedAt")
-    name = iri.rsplit("/", 1)[-1].rsplit("#", 1)[-1]
+@lru_cache(maxsize=4)
+def _latest(now: datetime) -> str:
+    return utc(now + _AHEAD)[:19]
+
+
+def _short(iri: str) -> str:
+    return iri.rsplit("/", 1)[-1].rsplit("#", 1)[-1]
+
+
+def _observed(iri: str, observed: str | None, latest: str) -> str:
     if observed is None or _INSTANT.fullmatch(observed) is None:
-        raise Rejected("observedAt", name, "the time of observation is missing or carries no zone", "check")
-    if observed[:19] > latest[:19]:
-        raise Rejected("future", name, "observed later than now; check the clock or the zone of the source", "check")
-    if instance["type"] == "GeoProperty":
-        _position(name, instance["value"], bounds)
-    elif instance["type"] == "Relationship" and not is_uri(instance.get("object")):
-        raise Rejected("object", name, "a relationship points to an entity id; build it with urn()", "check")
+        raise Rejected("observedAt", _short(iri), "the time of observation is missing or carries no zone", "check")
+    if observed[:19] > latest:
+        raise Rejected("future", _short(iri), "observed later than now; check the source's clock or zone", "check")
+    return observed
 
 
 def _position(name: str, value: Any, bounds: Bounds | None) -> None:

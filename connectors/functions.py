@@ -27,15 +27,15 @@ def number(value: Value) -> float | int | None:
     """Read a number; text with a decimal point or not; empty text is null."""
     if value is None or value == "":
         return None
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return value
     if isinstance(value, str):
         try:
             found = float(value)
         except ValueError:
             found = math.nan
         if math.isfinite(found):
-            return int(found) if found.is_integer() and abs(found) < 2**53 and "." not in value else found
+            return found if "." in value or not found.is_integer() or abs(found) >= 2**53 else int(found)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        return value
     raise Rejected("number", "", "the value is no number; correct it at the source, or map it with lookup()")
 
 
@@ -86,9 +86,16 @@ def time(value: Value, layout: Value = "iso", zone: Value = None) -> str | None:
     """Read a time by layout ('iso' or strptime's signs); one without offset needs a zone. Doubled hours: the first."""
     if value is None or value == "":
         return None
+    if not isinstance(value, str):
+        raise Rejected("time", "", "the value is no text; seconds since 1970? use epoch()")
+    return _time(value, layout, zone)
+
+
+@lru_cache(maxsize=4096)
+def _time(value: str, layout: str, zone: str | None) -> str:
     try:
         found = datetime.fromisoformat(value) if layout == "iso" else datetime.strptime(value, layout)  # noqa: DTZ007
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise Rejected("time", "", f"the value is no time of the layout {layout!r}") from error
     if found.tzinfo is None:
         if zone is None:

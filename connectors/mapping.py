@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -24,10 +24,10 @@ from connectors.names import Names
 __all__ = ["Entity", "Mapper", "mapping_hash"]
 
 Entity = dict[str, Any]
+_EXPECTED = (Rejected, TypeError, ValueError, KeyError, AttributeError, ArithmeticError)
 
 
-@dataclass(frozen=True, slots=True)
-class _Attribute:
+class _Attribute(NamedTuple):
     name: str
     iri: str
     kind: str
@@ -130,24 +130,31 @@ def _build(plan: _Plan, record: Any) -> Entity | None:
         if scope:
             entity["scope"] = scope if isinstance(scope, list) else [scope]
     observed = _named("observedAt", plan.observed, record)
-    for attribute in plan.attributes:
-        value = _named(attribute.name, attribute.value, record)
-        if value is None or value == "":
-            continue
-        instance: dict[str, Any] = {"type": attribute.kind, attribute.member: value}
-        if attribute.unit is not None:
-            instance["unitCode"] = attribute.unit
-        own = attribute.observed
-        instance["observedAt"] = observed if own is None else _named(attribute.name, own, record)
-        entity[attribute.iri] = instance
+    name = ""
+    try:
+        for name, iri, kind, member, expression, unit, own in plan.attributes:  # noqa: B007 - used when one raises
+            value = expression(record)
+            if value is None or value == "":
+                continue
+            instance: dict[str, Any] = {"type": kind, member: value}
+            if unit is not None:
+                instance["unitCode"] = unit
+            instance["observedAt"] = observed if own is None else own(record)
+            entity[iri] = instance
+    except _EXPECTED as error:
+        raise _renamed(name, error) from error
     return entity
 
 
 def _named(name: str, expression: Expression, record: Any) -> Any:
     try:
         return expression(record)
-    except Rejected as error:
+    except _EXPECTED as error:
+        raise _renamed(name, error) from error
+
+
+def _renamed(name: str, error: Exception) -> Rejected:
+    if isinstance(error, Rejected):
         found = error.rejection
-        raise Rejected(found.rule, name, found.suggestion, found.stage) from error
-    except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
-        raise Rejected("expression", name, f"the expression cannot take this value ({type(error).__name__})") from error
+        return Rejected(found.rule, name, found.suggestion, found.stage)
+    return Rejected("expression", name, f"the expression cannot take this value ({type(error).__name__})")

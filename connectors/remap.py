@@ -60,14 +60,13 @@ class RecordMapper:
         self._recent = Recent()
         self._location = names.iri("location", feed.feed)
 
-    def map(self, message: Message, counters: Counters) -> list[Outgoing]:
-        """Return the envelopes and dead letters that this record makes."""
+    def map(self, message: Message, counters: Counters, now: datetime) -> list[Outgoing]:
+        """Return the envelopes and dead letters that this record makes, `now` being the same for a batch."""
         feed = self.feed
         raw = message.value or b""
-        received = epoch_ms(message.timestamp) or utc(datetime.now(UTC))
+        received = epoch_ms(message.timestamp) or utc(now)
         counters.received += 1
         counters.last_record_at = max(counters.last_record_at, received)
-        now = datetime.now(UTC)
         try:
             record = orjson.loads(raw)
         except orjson.JSONDecodeError:
@@ -108,7 +107,7 @@ class RecordMapper:
         expected = self.mapper.expected
         counters.expected += len(expected)
         counters.present += sum(iri in entity for iri in expected)
-        observed = max(item["observedAt"] for item in entity.values() if isinstance(item, dict))
+        observed = max({item["observedAt"] for item in entity.values() if isinstance(item, dict)})
         counters.last_observed_at = max(counters.last_observed_at, observed)
         counters.repeated += self._recent.repeated(entity["id"], observed)
         most = self.feed.quality.max_age
@@ -187,11 +186,12 @@ class MapWorker:
     ) -> None:
         outgoing: list[Outgoing] = []
         offsets: dict[TopicPartition, OffsetAndMetadata] = {}
+        now = datetime.now(UTC)
         for partition, messages in batch.items():
             before = self.counters.get(partition.partition, Counters())
             counters = Counters.of(before.state())
             for message in messages:
-                outgoing += self._records.map(message, counters)
+                outgoing += self._records.map(message, counters, now)
             self.counters[partition.partition] = counters
             text = orjson.dumps(counters.state()).decode()
             offsets[partition] = OffsetAndMetadata(messages[-1].offset + 1, text)
@@ -241,10 +241,11 @@ async def replay(records: RecordMapper, settings: ConnectorSettings, publisher: 
         while [one for one in partitions if await consumer.position(one) < ends[one]]:
             batch = await consumer.getmany(timeout_ms=500, max_records=_MOST)
             outgoing: list[Outgoing] = []
+            now = datetime.now(UTC)
             for partition, messages in batch.items():
                 for message in messages:
                     if message.offset < ends[partition]:
-                        outgoing += records.map(message, counters)
+                        outgoing += records.map(message, counters, now)
             await publisher.send_all(outgoing)
     finally:
         await consumer.stop()
