@@ -113,7 +113,7 @@ def _operand(operand: Operand) -> str:
         case Range(low, high):
             return f"{_literal(low)}..{_literal(high)}"
         case ListOf(values):
-            return ",".join(_literal(value) for value in values)
+            return ",".join(f"<{one.value}>" if isinstance(one, Uri) else _literal(one) for one in values)
     return _literal(operand)
 
 

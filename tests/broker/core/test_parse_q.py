@@ -114,13 +114,13 @@ def test_examples_and_precedence(text: str, node: Node) -> None:
         ("urn:ngsi-ld:Vehicle:1", Uri("urn:ngsi-ld:Vehicle:1")),
         ("http://example.com/a(b),c?x=1", Uri("http://example.com/a(b),c?x=1")),
         ("urn:x:1,urn:x:2", ListOf((Uri("urn:x:1"), Uri("urn:x:2")))),
-        ("<urn:x:a;b|c>", Uri("urn:x:a;b|c")),
+        ("<urn:x:a;b,c)>", Uri("urn:x:a;b,c)")),
         ("truest:x", Uri("truest:x")),
     ],
 )
 def test_values(text: str, operand: Operand) -> None:
     for op in ("==", "!="):
-        assert parse(f"a{op}{text}") == Compare(path("a"), op, operand)  # type: ignore[arg-type]
+        assert parse(f"a{op}{text}") == Compare(path("a"), op, operand)
     assert parse(f"(a=={text};b)|c") == Or(
         (And((Compare(path("a"), "==", operand), Exists(path("b")))), Exists(path("c")))
     )
@@ -170,20 +170,20 @@ def test_names_in_angle_brackets_and_prefixed() -> None:
         ("", 0, "an attribute name"),
         ("a==", 3, "a value"),
         ("a=20", 1, "an operator"),
-        ("a==20 ", 5, "the end"),
+        ("a==20 ", 3, "a value"),
         ("a==20;", 6, "an attribute name"),
         ("a;;b", 2, "an attribute name"),
         ("(a", 2, "')'"),
-        ("a)", 1, "an operator"),
+        ("a)", 1, "the end"),
         ("(a))", 3, "the end"),
         ("a[b", 3, "']'"),
         ("a[b]c", 4, "an operator"),
         ("a.==1", 2, "an attribute name after '.'"),
         ("1a==1", 0, "an attribute name"),
-        ("a>true", 1, "a number, string, date or time after '>'"),
-        ("a>1..2", 1, "a number, string, date or time after '>'"),
-        ("a<1,2", 1, "a number, string, date or time after '<'"),
-        ("a>=urn:x:1", 1, "a number, string, date or time after '>='"),
+        ("a>true", 1, "a number, quoted string, date or time after '>'"),
+        ("a>1..2", 1, "a number, quoted string, date or time after '>'"),
+        ("a<1,2", 1, "a number, quoted string, date or time after '<'"),
+        ("a>=urn:x:1", 1, "a number, quoted string, date or time after '>='"),
         ('a==1.."b"', 9, "a range"),
         ("a==true..false", 14, "a range"),
         ("a==2026-02-30", 3, "a date that exists"),
@@ -206,7 +206,7 @@ def test_refused_with_position_and_expectation(text: str, position: int, expecte
 
 
 def test_refused_regular_expression_says_why() -> None:
-    with pytest.raises(BadRequestData, match="q: before position 9: the regular expression .* look-around"):
+    with pytest.raises(BadRequestData, match=r"q: before position 9: the regular expression .* look-around"):
         parse("a~=(?=x)y")
 
 

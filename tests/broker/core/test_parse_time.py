@@ -47,4 +47,4 @@ def test_bounds_are_inclusive_below_and_exclusive_above(query: TemporalQuery, he
 )
 def test_refused_naming_the_parameter(parameters: tuple[str | None, ...], named: str) -> None:
     with pytest.raises(BadRequestData, match=f"^{named}: "):
-        parse_time(*parameters)  # type: ignore[arg-type]
+        parse_time(*parameters)

@@ -62,7 +62,8 @@ class Table:
         async with self.conn.transaction():
             await self.conn.execute("DELETE FROM entities; DELETE FROM entity_type; DELETE FROM entity_geo")
             await self.conn.executemany(
-                "INSERT INTO entities (id, types, scopes, names, segs, vals, location, meta, created_at, modified_at, version) "
+                "INSERT INTO entities "
+                "(id, types, scopes, names, segs, vals, location, meta, created_at, modified_at, version) "
                 "VALUES ($1, $2, $3, $4, $5, $6, ST_GeomFromEWKB($7), $8, $9, $10, 1)",
                 rows,
             )
