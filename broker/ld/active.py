@@ -14,7 +14,8 @@ import copy
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
 import orjson
 from pyld import jsonld
@@ -54,7 +55,8 @@ class Unsupported(Exception):
     """The document uses a JSON-LD construct that the dictionary walk leaves to pyld."""
 
 
-class Plan(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Plan:
     """How a key expands: what to do, its IRI, and how its string values are read."""
 
     do: int
@@ -62,9 +64,12 @@ class Plan(NamedTuple):
     coerce: str | None = None
     language: str | None = None
     direction: str | None = None
+    tagged: bool = False
+    """Whether strings get a language or direction."""
 
 
-class Term(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Term:
     """The term that an IRI compacts to, and the rules of that term for its values."""
 
     name: str
@@ -72,6 +77,8 @@ class Term(NamedTuple):
     language: str | None
     containers: frozenset[str]
     hard: bool
+    simple: bool
+    """Whether a value stands under the term as it is: no container, no construct that is left to pyld."""
 
 
 def content_hash(flat: Sequence[Mapping[str, Any]]) -> str:
@@ -127,6 +134,8 @@ class Active:
         self.vocab: str = self.context.get("@vocab", "")
         self.plans: dict[str, Plan] = {}
         self.terms: dict[tuple[str, str], Term] = {}
+        self.plain: dict[str, Term] = {}
+        self.nodes: dict[str, Term] = {}
         self._names: dict[str, str | None] = {}
         self._members: dict[str, str] = {}
         self._attrs: dict[str, str] = {}
@@ -188,7 +197,8 @@ class Active:
         do = LANGUAGE if "@language" in containers else LIST if "@list" in containers else PLAIN
         language = value(self.context, key, "@language")
         direction = value(self.context, key, "@direction")
-        return Plan(do, iri, None if coerce == "@none" else coerce, language, direction)
+        tagged = language is not None or direction is not None
+        return Plan(do, iri, None if coerce == "@none" else coerce, language, direction, tagged)
 
     def is_scoped_type(self, name: Any) -> bool:
         """Say whether a type's term brings a context of its own."""
@@ -234,7 +244,17 @@ class Active:
         )
         coerce = context_value(self.context, name, "@type")
         language = context_value(self.context, name, "@language")
-        return _keep(self.terms, (iri, kind), Term(name, coerce, language, containers, hard))
+        simple = not hard and not containers and coerce != "@none"
+        found = Term(name, coerce, language, containers, hard, simple)
+        if kind == "v":
+            _keep(self.plain, iri, found)
+        elif kind == "o":
+            _keep(self.nodes, iri, found)
+        return _keep(self.terms, (iri, kind), found)
+
+    def term_of(self, iri: str, kind: str, value: Any) -> Term:
+        """Return the term chosen for this kind of value."""
+        return self.terms.get((iri, kind)) or self.term(iri, kind, value)
 
     def _compact(self, iri: str, value: Any, *, vocab: bool = True) -> Any:
         try:

@@ -13,8 +13,6 @@ from broker.ld.active import Active, Term, Unsupported
 
 __all__ = ["compact"]
 
-_HARD_KEYS = frozenset({"@graph", "@index", "@direction", "@reverse", "@included", "@set", "@preserve", "@nest"})
-
 
 def compact(expanded: Any, active: Active) -> dict[str, Any]:
     """Compact an expanded document; the answer carries no `@context`. Several nodes come under `@graph`."""
@@ -31,28 +29,45 @@ def compact(expanded: Any, active: Active) -> dict[str, Any]:
 
 
 def _node(element: Any, active: Active) -> dict[str, Any]:
-    """Compact a node object."""
+    """Compact a node object. The common cases stand first: one plain value, or one node without an identifier."""
     if type(element) is not dict:
         raise Unsupported
     result: dict[str, Any] = {}
-    terms = active.terms
+    plain, nodes = active.plain, active.nodes
     for iri, values in element.items():
         if iri[0] == "@":
             _keyword(iri, values, result, active)
             continue
         if type(values) is not list:
             raise Unsupported
-        if not values:
-            term = terms.get((iri, "e")) or active.term(iri, "e", values)
-            if term.hard or term.name in result:
-                raise Unsupported
-            result[term.name] = []
-            continue
-        for item in values:
-            kind = _kind(item, active)
-            term = terms.get((iri, kind)) or active.term(iri, kind, item)
-            _add(result, term, item, kind, active)
+        if len(values) == 1 and type(values[0]) is dict:
+            item = values[0]
+            if "@value" in item:
+                if len(item) == 1:
+                    term = plain.get(iri) or active.term(iri, "v", item)
+                    if term.simple and term.name not in result:
+                        result[term.name] = item["@value"]
+                        continue
+            elif "@type" in item and "@id" not in item:
+                term = nodes.get(iri) or active.term(iri, "o", item)
+                if term.simple and term.name not in result:
+                    result[term.name] = _node(item, active)
+                    continue
+        _values(iri, values, result, active)
     return result
+
+
+def _values(iri: str, values: list[Any], result: dict[str, Any], active: Active) -> None:
+    """Compact the values of a property, each under the term that fits it."""
+    if not values:
+        term = active.term_of(iri, "e", values)
+        if term.hard or term.name in result:
+            raise Unsupported
+        result[term.name] = []
+        return
+    for item in values:
+        kind = _kind(item, active)
+        _add(result, active.term_of(iri, kind, item), item, kind, active)
 
 
 def _keyword(iri: str, values: Any, result: dict[str, Any], active: Active) -> None:
@@ -84,8 +99,6 @@ def _kind(item: Any, active: Active) -> str:
         if len(item) != 1:
             raise Unsupported
         return _list_kind(item["@list"])
-    if not _HARD_KEYS.isdisjoint(item):
-        raise Unsupported
     if "@id" in item:
         return "i" if active.is_term(item["@id"]) else "n"
     return "o"
@@ -130,7 +143,7 @@ def _add(result: dict[str, Any], term: Term, item: dict[str, Any], kind: str, ac
     name = term.name
     containers = term.containers
     if kind[0] == "l":
-        values = [_item(one, term, active) for one in item["@list"]]
+        values = _items(item["@list"], term, active)
         if "@list" in containers:
             result[name] = values
             return
@@ -155,13 +168,21 @@ def _add(result: dict[str, Any], term: Term, item: dict[str, Any], kind: str, ac
         result[name] = value
 
 
-def _item(item: Any, term: Term, active: Active) -> Any:
-    """Compact an item of a list."""
-    if type(item) is dict and "@list" in item:
-        if "@list" not in term.containers:
+def _items(items: list[Any], term: Term, active: Active) -> list[Any]:
+    """Compact the items of a list."""
+    found: list[Any] = []
+    for item in items:
+        if type(item) is not dict:
             raise Unsupported
-        return [_item(one, term, active) for one in item["@list"]]
-    return _value(item, term, active)
+        if "@value" in item and len(item) == 1 and term.coerce != "@none":
+            found.append(item["@value"])
+        elif "@list" in item:
+            if "@list" not in term.containers or len(item) != 1:
+                raise Unsupported
+            found.append(_items(item["@list"], term, active))
+        else:
+            found.append(_value(item, term, active))
+    return found
 
 
 def _value(item: Any, term: Term, active: Active) -> Any:
@@ -189,8 +210,6 @@ def _value(item: Any, term: Term, active: Active) -> Any:
             return active.compact_vocab(item["@id"])
         found = active.compact_id(item["@id"])
         return found if coerce == "@id" else {active.alias_id: found}
-    if not _HARD_KEYS.isdisjoint(item):
-        raise Unsupported
     return _node(item, active)
 
 

@@ -60,14 +60,7 @@ def _object(element: dict[str, Any], active: Active) -> dict[str, Any] | None:
     plans = active.plans
     for key, value in element.items():
         plan = plans.get(key) or active.plan(key)
-        do = plan.do
-        if do == DROP:
-            continue
-        if value is None and do != VALUE and do != JSON:
-            if do in (ID, TYPE, HARD):
-                raise Unsupported
-            continue
-        iri = plan.iri
+        do, iri, coerce, tagged = plan.do, plan.iri, plan.coerce, plan.tagged
         if iri in result:
             raise Unsupported
         if do == PLAIN:
@@ -78,27 +71,42 @@ def _object(element: dict[str, Any], active: Active) -> dict[str, Any] | None:
                     result[iri] = [node]
             elif kind is list:
                 result[iri] = _items(value, plan, active)
-            else:
+            elif coerce is None and not tagged and kind in _SCALARS:
+                result[iri] = [{"@value": value}]
+            elif value is not None:
                 result[iri] = [_scalar(value, plan, active)]
         elif do == TYPE:
             if "@value" in element:
                 return _value_object(element, active)
-            result["@type"] = _types(value, active)
-            if not result["@type"]:
-                del result["@type"]
-        elif do == ID:
-            if type(value) is not str:
-                raise Unsupported
-            result["@id"] = active.expand_id(value)
-        elif do == LIST:
-            result[iri] = _list(value, plan, active)
-        elif do == LANGUAGE:
-            result[iri] = _language_map(value, plan, active)
-        elif do == JSON:
-            result[iri] = [{"@type": "@json", "@value": value}]
-        else:
+            types = _types(value, active)
+            if types:
+                result["@type"] = types
+        elif do == VALUE:
             return _value_object(element, active)
+        elif do != DROP and (value is not None or do == JSON):
+            _rare(do, value, plan, result, active)
+        elif do in (HARD, ID):
+            raise Unsupported
     return result
+
+
+_SCALARS = frozenset({str, int, float, bool})
+
+
+def _rare(do: int, value: Any, plan: Plan, result: dict[str, Any], active: Active) -> None:
+    """Expand a member that is neither plain, nor a type, nor null."""
+    if do == ID:
+        if type(value) is not str:
+            raise Unsupported
+        result["@id"] = active.expand_id(value)
+    elif do == LIST:
+        result[plan.iri] = _list(value, plan, active)
+    elif do == LANGUAGE:
+        result[plan.iri] = _language_map(value, plan, active)
+    elif do == JSON:
+        result[plan.iri] = [{"@type": "@json", "@value": value}]
+    else:
+        raise Unsupported
 
 
 def _scalar(value: Any, plan: Plan, active: Active) -> dict[str, Any]:
@@ -154,6 +162,7 @@ def _list(value: Any, plan: Plan, active: Active) -> list[Any]:
 
 def _list_object(values: list[Any], plan: Plan, active: Active) -> dict[str, Any]:
     result: list[Any] = []
+    bare = plan.coerce is None and not plan.tagged
     for value in values:
         kind = type(value)
         if kind is list:
@@ -162,6 +171,8 @@ def _list_object(values: list[Any], plan: Plan, active: Active) -> dict[str, Any
             node = _object(value, active)
             if node is not None:
                 result.append(node)
+        elif bare and kind in _SCALARS:
+            result.append({"@value": value})
         elif value is not None:
             result.append(_scalar(value, plan, active))
     return {"@list": result}
@@ -190,6 +201,8 @@ def _language_map(value: Any, plan: Plan, active: Active) -> list[Any]:
 
 
 def _types(value: Any, active: Active) -> list[Any]:
+    if type(value) is str and not active.is_scoped_type(value):
+        return [active.expand_iri(value)]
     names = value if type(value) is list else [value]
     result: list[Any] = []
     for name in names:
