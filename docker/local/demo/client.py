@@ -61,10 +61,15 @@ class City:
             sent["Authorization"] = f"Bearer {token}"
         if purpose:
             sent["Data-Purpose"] = purpose
-        async with self.http.request(method, url, json=json, headers=sent, timeout=_TIMEOUT) as response:
-            kind = response.headers.get("Content-Type", "")
-            body = await response.json(content_type=None) if "json" in kind else await response.text()
-            return Answer(response.status, body, {name.lower(): value for name, value in response.headers.items()})
+        try:
+            async with self.http.request(method, url, json=json, headers=sent, timeout=_TIMEOUT) as response:
+                kind = response.headers.get("Content-Type", "")
+                body = await response.json(content_type=None) if "json" in kind else await response.text()
+                return Answer(response.status, body, {name.lower(): value for name, value in response.headers.items()})
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Trouble(
+                f"{url} does not answer: {type(error).__name__}.", "Is the stack up? See `make status`."
+            ) from error
 
     async def entities(self, query: str, token: str | None = None, purpose: str | None = None) -> Answer:
         """Query entities; `query` is the URL's query string."""
