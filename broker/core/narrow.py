@@ -69,10 +69,12 @@ def _minus(one: AttrSet, other: AttrSet) -> AttrSet:
 
 
 def _all_of(items: Iterable[Node]) -> Node:
-    kept = list(dict.fromkeys(item for item in items if item != TRUE))
+    kept: dict[Node, None] = {}
+    for item in items:
+        kept.update(dict.fromkeys(item.items if isinstance(item, And) else (item,)))
     if FALSE in kept:
         return FALSE
-    return kept[0] if len(kept) == 1 else And(tuple(kept))
+    return next(iter(kept)) if len(kept) == 1 else And(tuple(kept))
 
 
 def _any_of(items: Iterable[Node]) -> Node:
@@ -88,10 +90,11 @@ def _not(item: Node) -> Node:
     return TRUE if item == FALSE else Not(item)
 
 
-def _applies(rule: Grant | Prohibition) -> Node:
-    """The condition under which a grant or prohibition matches an entity."""
-    types = TRUE if rule.types is None else _any_of(TypeIs(one) for one in sorted(rule.types))
-    return _all_of((types, rule.filter))
+def _applies(rule: Grant | Prohibition, known: frozenset[str] = frozenset()) -> Node:
+    """The condition under which a grant or prohibition matches an entity that has the known types."""
+    if rule.types is None or rule.types & known:
+        return rule.filter
+    return _all_of((_any_of(TypeIs(one) for one in sorted(rule.types)), rule.filter))
 
 
 def _shows(grant: Grant, attr: str) -> bool:
@@ -106,26 +109,35 @@ def _hides(prohibition: Prohibition, attr: str) -> bool:
     return prohibition.attrs != _NONE if attr == MODIFIED_AT else attr in prohibition.attrs
 
 
-def entity_visible(access: Access) -> Node:
-    """Return the condition under which an entity is visible."""
-    granted = _any_of(_applies(grant) for grant in access.grants)
-    hidden = _any_of(_applies(one) for one in access.prohibitions if one.attrs == ALL)
+def entity_visible(access: Access, known: frozenset[str] = frozenset()) -> Node:
+    """Return the condition under which an entity, which has the known types, is visible."""
+    granted = _any_of(_applies(grant, known) for grant in access.grants)
+    hidden = _any_of(_applies(one, known) for one in access.prohibitions if one.attrs == ALL)
     return _all_of((granted, _not(hidden)))
 
 
-def attr_visible(attr: str, access: Access) -> Node:
+def attr_visible(attr: str, access: Access, known: frozenset[str] = frozenset()) -> Node:
     """Return the condition under which an attribute of a *visible* entity is visible; for ordering and the like."""
     granting = [grant for grant in access.grants if _shows(grant, attr)]
     all_grant = len(granting) == len(access.grants)
-    granted = TRUE if all_grant else _any_of(_applies(grant) for grant in granting)
+    granted = TRUE if all_grant else _any_of(_applies(grant, known) for grant in granting)
     hiding = [one for one in access.prohibitions if one.attrs != ALL and _hides(one, attr)]
-    return _all_of((granted, _not(_any_of(_applies(one) for one in hiding))))
+    return _all_of((granted, _not(_any_of(_applies(one, known) for one in hiding))))
 
 
 def narrow(query: Query, access: Access) -> Query:
     """Return the query that finds what `query` finds among what the caller may see."""
-    visible = _cached(lambda attr: attr_visible(attr, access))
-    return replace(query, where=_all_of((_gate(query.where, visible), entity_visible(access))))
+    known = _known_types(query.where)
+    visible = _cached(lambda attr: attr_visible(attr, access, known))
+    return replace(query, where=_all_of((_gate(query.where, visible), entity_visible(access, known))))
+
+
+def _known_types(node: Node) -> frozenset[str]:
+    """Types that every entity has which meets the condition, as far as it says so at its top."""
+    if isinstance(node, TypeIs):
+        return frozenset({node.type})
+    items = node.items if isinstance(node, And) else ()
+    return frozenset().union(*map(_known_types, items)) if items else frozenset()
 
 
 def _cached(made: Callable[[str], Node]) -> Callable[[str], Node]:
@@ -188,19 +200,18 @@ def _mask(grants: Sequence[Grant], prohibitions: Sequence[Prohibition]) -> AttrM
 
 
 class RowFilters:
-    """The conditions that decide the masks of a page's rows: one boolean per node, in order, then `mask(bits)`.
+    """The conditions that decide the masks of rows: one boolean per node, in order, then `mask(bits)`.
 
-    With `visible` the rows are known to be visible (`narrow` found them). No nodes: every row has the mask `mask(())`.
+    No nodes: every row has the mask `mask(())`.
     """
 
     __slots__ = ("_access", "_known", "_of", "nodes")
 
-    def __init__(self, access: Access, visible: bool) -> None:
+    def __init__(self, access: Access) -> None:
         rules: list[Grant | Prohibition] = [*access.grants, *access.prohibitions]
         self._access = access
         self._known: dict[tuple[bool, ...], AttrMask | None] = {}
-        alike = visible and not access.prohibitions and len({grant.attrs for grant in access.grants}) == 1
-        conditions = [TRUE if alike else _applies(rule) for rule in rules]
+        conditions = [_applies(rule) for rule in rules]
         self.nodes: tuple[Node, ...] = tuple(dict.fromkeys(one for one in conditions if one not in (TRUE, FALSE)))
         places = {node: index for index, node in enumerate(self.nodes)}
         self._of: list[int | bool] = [places.get(condition, condition == TRUE) for condition in conditions]
@@ -226,8 +237,7 @@ class RowFilters:
 @dataclass(frozen=True, slots=True)
 class _Prepared:
     access: Access
-    rows: RowFilters
-    one: RowFilters
+    filters: RowFilters
     predicates: tuple[Predicate, ...]
 
 
@@ -239,8 +249,8 @@ def _prepare(access: Access) -> _Prepared:
     """Keep what was built for an access by identity: the same decision meets many entities."""
     found = _prepared.get(id(access))
     if found is None or found.access is not access:
-        one = RowFilters(access, visible=False)
-        found = _Prepared(access, RowFilters(access, visible=True), one, tuple(map(predicate, one.nodes)))
+        filters = RowFilters(access)
+        found = _Prepared(access, filters, tuple(map(predicate, filters.nodes)))
         if len(_prepared) >= _KEPT:
             _prepared.clear()
         _prepared[id(access)] = found
@@ -250,9 +260,9 @@ def _prepare(access: Access) -> _Prepared:
 def mask(doc: Doc, access: Access, meta: Meta | None = None) -> AttrMask | None:
     """Return what the caller sees of one whole entity; None if it is hidden."""
     found = _prepare(access)
-    return found.one.mask([holds(doc, meta) for holds in found.predicates])
+    return found.filters.mask([holds(doc, meta) for holds in found.predicates])
 
 
 def row_filters(access: Access) -> RowFilters:
-    """Return the conditions that decide what a caller sees of each row that `narrow` found."""
-    return _prepare(access).rows
+    """Return the conditions that decide what a caller sees of each row, of a page or read by id."""
+    return _prepare(access).filters

@@ -7,7 +7,7 @@ compiled statements with `plan_cache_mode = force_custom_plan`.
 
 What the table must hold besides its DDL: `vals` has every attribute, as its scalar or as `[]` (`segments.scalar_of`);
 the database's collation is C; `location` and `entity_geo` hold the geometry that `broker.core.geo.geometry` gives.
-NULL counts as false in what `compile_where` returns; `compile_flags` is for select lists and never NULL.
+NULL counts as false in what `compile_where` returns; `compile_flag` is for select lists and never NULL.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from broker.store.compile_geo import geo_sql
 from broker.store.compile_params import Params
 from broker.store.compile_terms import term_sql
 
-__all__ = ["Compiled", "compile_flags", "compile_where"]
+__all__ = ["Compiled", "compile_flag", "compile_where"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +58,10 @@ def compile_where(node: Node, start: int = 1, alias: str = "e") -> Compiled:
     return Compiled(sql, params.values)
 
 
-def compile_flags(nodes: Sequence[Node], start: int = 1, alias: str = "e") -> Compiled:
-    """Compile conditions to one boolean[] expression, for the select list of a page (`narrow.row_filters`)."""
+def compile_flag(node: Node, start: int = 1, alias: str = "e") -> Compiled:
+    """Compile a condition for a select list (`narrow.row_filters`): never NULL, and answered from the row alone."""
     params = Params(start, alias)
-    flags = ", ".join(f"({_sql(node, params, top=False)}) IS TRUE" for node in nodes)
-    return Compiled(f"ARRAY[{flags}]::boolean[]", params.values)
+    return Compiled(f"({_sql(node, params, top=False)}) IS TRUE", params.values)
 
 
 def _sql(node: Node, params: Params, top: bool) -> str:

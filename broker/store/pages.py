@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from broker.core.query import Node, Query
-from broker.store.compile import compile_where
+from broker.store.compile import compile_flag, compile_where
 from broker.store.pool import Conn
 
 __all__ = ["Found", "page"]
@@ -38,7 +38,7 @@ async def page(conn: Conn, query: Query, filters: Sequence[Node], *, short: bool
     params = list(where.params)
     columns = [_SHORT if short else _COLUMNS]
     for node in filters:
-        compiled = compile_where(node, len(params) + 1)
+        compiled = compile_flag(node, len(params) + 1)
         params.extend(compiled.params)
         columns.append(compiled.sql)
     conditions = f"{_ALIVE} AND {where.sql}"

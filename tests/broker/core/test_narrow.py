@@ -99,9 +99,12 @@ def test_open_access_changes_nothing() -> None:
 def test_one_grant_without_filter_needs_no_gates() -> None:
     term = Compare(Path(A), ">", Number(1))
     assert narrow(Query(term), _access(types=frozenset({CAR}))).where == And((term, TypeIs(CAR)))
+    typed = And((TypeIs(CAR), term))
+    assert narrow(Query(typed), _access(types=frozenset({CAR, BUS}))).where == typed
     filters = row_filters(_access(AttrSet(frozenset({A})), frozenset({CAR})))
-    assert filters.nodes == ()
-    found = filters.mask(())
+    assert filters.nodes == (TypeIs(CAR),)
+    assert filters.mask((False,)) is None
+    found = filters.mask((True,))
     assert found is not None
     assert (found.shows(A), found.shows(B), found.all) == (True, False, False)
 

@@ -14,7 +14,7 @@ from broker.core import segments
 from broker.core.entity import LOCATION, Doc
 from broker.core.match import Meta
 from broker.core.query import Node
-from broker.store.compile import compile_flags, compile_where
+from broker.store.compile import compile_flag, compile_where
 from tests.fixtures.postgres import Database
 
 __all__ = ["Table"]
@@ -80,11 +80,16 @@ class Table:
 
     def flags(self, nodes: Sequence[Node], where: Node) -> dict[str, list[bool]]:
         """Return per found entity the truth of each condition."""
-        flags = compile_flags(nodes)
-        found = compile_where(where, 1 + len(flags.params))
-        sql = f"SELECT id, {flags.sql} AS bits FROM entities e WHERE {found.sql}"  # noqa: S608
-        rows = self.run(self.conn.fetch(sql, *flags.params, *found.params))
-        return {row["id"]: row["bits"] for row in rows}
+        params: list[object] = []
+        columns = ["id"]
+        for node in nodes:
+            flag = compile_flag(node, 1 + len(params))
+            params += flag.params
+            columns.append(flag.sql)
+        found = compile_where(where, 1 + len(params))
+        sql = f"SELECT {', '.join(columns)} FROM entities e WHERE {found.sql}"  # noqa: S608
+        rows = self.run(self.conn.fetch(sql, *params, *found.params))
+        return {row["id"]: list(row)[1:] for row in rows}
 
     def plan(self, node: Node, rest: str = "") -> str:
         """Return the plan of finding the entities."""

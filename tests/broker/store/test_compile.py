@@ -29,7 +29,7 @@ from broker.core.query import (
     Text,
     TypeIs,
 )
-from broker.store.compile import compile_flags, compile_where
+from broker.store.compile import compile_flag, compile_where
 from tests.broker.store.table import Table
 from tests.fixtures.postgres import Database
 from tests.strategies.queries import NS, QueryMaker, makers
@@ -102,7 +102,7 @@ def test_fragments_compose_and_share_parameters() -> None:
     assert "$8" not in first.sql
     assert compile_where(And(())).sql == "TRUE"
     assert compile_where(Or(())).sql == "FALSE"
-    assert compile_flags(()).sql == "ARRAY[]::boolean[]"
+    assert compile_flag(TypeIs("urn:t")).sql == "(e.types && $1::text[]) IS TRUE"
 
 
 def test_hostile_names_and_values_stay_parameters(table: Table) -> None:
