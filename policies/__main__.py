@@ -15,6 +15,9 @@ import typer
 from policies import purposes
 from policies.agreements.lifecycle import UnknownAgreement, apply_agreements, apply_domains, change_status
 from policies.agreements.odrl import Status
+from policies.audit.checkpoint import LogKey
+from policies.audit.seal import Sealer
+from policies.audit.serve import serve
 from policies.city import CityFolder, open_city
 from policies.domains import CityFileError
 from policies.issuer.app import Issuer, NotLoopback, listen_at
@@ -148,6 +151,16 @@ def issuer() -> None:
         keys = SigningKeys(settings.state / "issuer")
         print(f"issuer {settings.issuer}: {', '.join(clients)}", flush=True)
         _run(Issuer(settings.issuer, settings.audience, keys, clients, secrets).serve(host, port))
+
+
+@app.command()
+def seal() -> None:
+    """Order the audit records, grow the log and sign its checkpoints, until SIGTERM."""
+    settings = PolicySettings()
+    key = LogKey.load(settings.log_origin, settings.state / "log.pem")
+    sealer = Sealer(settings.dsn_policies.get_secret_value(), key, settings.seal_every_s)
+    print(f"sealing {key.vkey}", flush=True)
+    _run(serve(sealer, settings.admin_host, settings.admin_port))
 
 
 @app.command()
