@@ -6,6 +6,7 @@ and use changes nothing. Redirects are not followed.
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,8 +62,6 @@ class Client:
                 uri, data=body, headers=headers, timeout=timeout, allow_redirects=False
             ) as response:
                 return Answer(response.status, None if response.status < 300 else f"HTTP {response.status}")
-        except PermissionError as error:
-            return Answer(None, f"egress refused: {error}")
         except TimeoutError:
             return Answer(None, f"no answer within {timeout.total} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -76,7 +75,8 @@ def _guard(allowed: Ranges) -> Callable[[Any], socket.socket]:
         if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
             ip = ip.ipv4_mapped
         if (not ip.is_global or ip.is_multicast) and not any(ip in net for net in allowed):
-            raise PermissionError(f"{ip} is not a public address and DATAPOLIS_EGRESS_ALLOW does not admit it")
+            reason = f"{ip} is not a public address and DATAPOLIS_EGRESS_ALLOW does not admit it"
+            raise PermissionError(errno.EACCES, reason)
         made = socket.socket(family=family, type=kind, proto=proto)
         made.setblocking(False)
         return made

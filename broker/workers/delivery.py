@@ -228,7 +228,8 @@ class Delivery:
                 self._outcomes.append((outcome, done))
                 self._settling.set()
                 await done
-        except EngineUnavailable:
+        except (EngineUnavailable, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            _log.warning("notify.undecided", subscription=debt.subscription, reason=repr(error))
             outcome = None
         finally:
             line.calls -= 1
@@ -269,6 +270,12 @@ class Delivery:
         except Withheld as reason:
             _SENT.labels("withheld").inc()
             return self._outcome(debt, "dead", False, str(reason))
+        except (EngineUnavailable, asyncpg.PostgresError, asyncpg.InterfaceError):
+            raise
+        except Exception as error:
+            # One notification that cannot be made must not hold up its entity for ever: it is tried again, then dead.
+            _log.exception("notify.unmade", tenant=debt.tenant, subscription=debt.subscription, entity=debt.entity)
+            answer = Answer(500, f"{type(error).__name__}: {error}"[:300])
         if answer.ok:
             line.failures, line.open_at = 0, 0.0
             _SENT.labels("delivered").inc()

@@ -135,7 +135,7 @@ class Ingest:
                 message, found = step.decoded[0]
                 if isinstance(found, Refusal):
                     raise
-                _log.error("ingest.refused", event=found.event, error=type(error).__name__)
+                _log.error("ingest.refused", record=found.event, error=type(error).__name__)
                 refusal = Refusal("apply", type(error).__name__, "entity", "report it: a check is missing", found.feed)
                 await self._take(Step([(message, refusal)], step.steps), moved)
                 return

@@ -19,6 +19,7 @@ anew at delivery, when an agreement may have ended.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -59,16 +60,26 @@ EntityKey = tuple[str, str]
 
 
 class Book:
-    """All subscriptions, by tenant, as of the revision last read."""
+    """All subscriptions, by tenant, as of the revision last read.
+
+    Before changes are judged it is read anew; before a notification is sent it is not older than `_FRESH_S`.
+    """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._revisions: dict[str, int] = {}
         self._indexes: dict[str, Index] = {}
+        self._read_at = 0.0
         self.schemas: dict[str, str] = {}
+
+    async def fresh(self) -> None:
+        """Refresh, if the last time is too long ago."""
+        if time.monotonic() - self._read_at > _FRESH_S:
+            await self.refresh()
 
     async def refresh(self) -> None:
         """Read again the tenants whose subscriptions have changed."""
+        self._read_at = time.monotonic()
         async with self._pool.lend(None) as conn:
             found = await ledger.revisions(conn)
         for tenant, (schema, revision) in found.items():
@@ -90,6 +101,7 @@ class Book:
 
 
 _EMPTY = Index(())
+_FRESH_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)

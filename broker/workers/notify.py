@@ -54,10 +54,8 @@ class Sender:
         )
 
     async def _subscription(self, debt: Debt) -> Subscription:
+        await self._book.fresh()
         found = self._book.one(debt.tenant, debt.subscription)
-        if found is None or found.status(_now()) != "active":
-            await self._book.refresh()
-            found = self._book.one(debt.tenant, debt.subscription)
         if found is None:
             raise Withheld("the subscription was deleted")
         status = found.status(_now())
