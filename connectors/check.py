@@ -13,7 +13,7 @@ from typing import Any
 
 from broker.core.ids import is_uri
 from connectors.errors import FeedError, Rejected
-from connectors.expression import Expression, compile_expression
+from connectors.expression import Expression, guarded
 from connectors.feed import Feed
 from connectors.functions import utc
 from connectors.names import Names
@@ -84,7 +84,7 @@ def compile_rules(feed: Feed) -> Callable[[Any], None]:
             rule.name,
             rule.field,
             rule.then,
-            compile_expression(rule.expect, f"{feed.feed}: {rule.name}", feed.tables),
+            guarded(rule.expect, f"{feed.feed}: {rule.name}", feed.tables),
         )
         for rule in feed.quality.rules
     ]

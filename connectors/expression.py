@@ -20,10 +20,13 @@ from jmespath import exceptions, functions, visitor
 from connectors.errors import FeedError, Rejected
 from connectors.functions import FUNCTIONS
 
-__all__ = ["Expression", "compile_expression", "interpreted"]
+__all__ = ["EXPECTED", "Expression", "compile_expression", "guarded", "interpreted", "renamed"]
 
 Expression = Callable[[Any], Any]
 Node = Any
+
+EXPECTED = (Rejected, TypeError, ValueError, KeyError, AttributeError, ArithmeticError)
+"""What an expression raises on values that it cannot take."""
 
 _TABLE = re.compile(r"\$([a-z][a-z0-9_]*)")
 
@@ -54,6 +57,27 @@ def compile_expression(text: str, where: str, tables: Mapping[str, Any] | None =
         raise FeedError(f"{where}: {text!r} is no JMESPath expression: {error}") from error
     _check_functions(tree, where, text)
     return _translate(tree)
+
+
+def guarded(text: str, where: str, tables: Mapping[str, Any] | None = None) -> Expression:
+    """Compile like `compile_expression`; a value of the wrong kind is always Rejected, whatever Python raised."""
+    inner = compile_expression(text, where, tables)
+
+    def run(value: Any) -> Any:
+        try:
+            return inner(value)
+        except EXPECTED as error:
+            raise renamed("", error) from error
+
+    return run
+
+
+def renamed(name: str, error: Exception) -> Rejected:
+    """Say of an error of EXPECTED at which field it arose."""
+    if isinstance(error, Rejected):
+        found = error.rejection
+        return Rejected(found.rule, name or found.field, found.suggestion, found.stage)
+    return Rejected("expression", name, f"the expression cannot take this value ({type(error).__name__})")
 
 
 def _with_tables(text: str, tables: Mapping[str, Any], where: str = "") -> str:

@@ -13,7 +13,7 @@ from broker.core import topics
 from connectors.dead import dead_letter
 from connectors.decoders import Decoded, decoder
 from connectors.errors import Rejected, Rejection
-from connectors.expression import compile_expression
+from connectors.expression import guarded
 from connectors.feed import Feed, FileSource, HttpSource
 from connectors.minimise import compile_minimiser
 from connectors.publish import Outgoing, Publisher
@@ -47,7 +47,7 @@ def open_source(feed: Feed, settings: ConnectorSettings) -> Source:
 def prepare(feed: Feed, settings: ConnectorSettings) -> Callable[[Decoded], Minimised]:
     """Build the step from a decoded record to its key and minimised form."""
     minimiser = compile_minimiser(feed, domain_key(settings, feed.domain) if feed.minimise.hmac else None)
-    key_of = compile_expression(feed.key, f"{feed.feed}: key", feed.tables)
+    key_of = guarded(feed.key, f"{feed.feed}: key", feed.tables)
 
     def step(decoded: Decoded) -> Minimised:
         if decoded.record is None:

@@ -17,14 +17,13 @@ import orjson
 
 from connectors.check import compile_checks, compile_rules
 from connectors.errors import Rejected, Rejection
-from connectors.expression import Expression, compile_expression
+from connectors.expression import EXPECTED, Expression, compile_expression, renamed
 from connectors.feed import Attribute, EntityMapping, Feed
 from connectors.names import Names
 
 __all__ = ["Entity", "Mapper", "mapping_hash"]
 
 Entity = dict[str, Any]
-_EXPECTED = (Rejected, TypeError, ValueError, KeyError, AttributeError, ArithmeticError)
 
 
 class _Attribute(NamedTuple):
@@ -141,20 +140,13 @@ def _build(plan: _Plan, record: Any) -> Entity | None:
                 instance["unitCode"] = unit
             instance["observedAt"] = observed if own is None else own(record)
             entity[iri] = instance
-    except _EXPECTED as error:
-        raise _renamed(name, error) from error
+    except EXPECTED as error:
+        raise renamed(name, error) from error
     return entity
 
 
 def _named(name: str, expression: Expression, record: Any) -> Any:
     try:
         return expression(record)
-    except _EXPECTED as error:
-        raise _renamed(name, error) from error
-
-
-def _renamed(name: str, error: Exception) -> Rejected:
-    if isinstance(error, Rejected):
-        found = error.rejection
-        return Rejected(found.rule, name, found.suggestion, found.stage)
-    return Rejected("expression", name, f"the expression cannot take this value ({type(error).__name__})")
+    except EXPECTED as error:
+        raise renamed(name, error) from error

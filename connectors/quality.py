@@ -1,8 +1,9 @@
 """Counters of a feed and what follows from them: status and quality measurements as platform entities (DQV).
 
-Completeness is the share of expected attributes that came; validity the share of records that passed; timeliness the
-share observed recently enough (only where the feed declares `max_age`); uniqueness the share that were not repeats of
-an entity's last observation. All are shares since the feed's first record; counters outlive a restart.
+Completeness is the share of expected attributes that came (a record rejected for what it lacks brought none); validity
+the share of records that passed; timeliness the share observed recently enough (only where the feed declares
+`max_age`); uniqueness the share that were not repeats of an entity's last observation. All are shares since the feed's
+first record; counters outlive a restart.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ __all__ = ["Counters", "Recent", "platform_entities"]
 
 NS = "https://datapolis.example/ns#"
 DQV = "http://www.w3.org/ns/dqv#"
+_FIXED = "2026-01-01T00:00:00Z"  # what never changes has one time, so that it makes one row of history
 
 
 @dataclass(slots=True)
@@ -88,10 +90,13 @@ def platform_entities(feed: str, domain: str, status: str, counters: Counters, a
     def prop(value: object) -> dict[str, object]:
         return {"type": "Property", "value": value, "observedAt": observed}
 
+    def fixed(value: object) -> dict[str, object]:
+        return {"type": "Property", "value": value, "observedAt": _FIXED}
+
     feed_id = f"urn:ngsi-ld:Feed:{feed}"
     entity: dict[str, Any] = {"id": feed_id, "type": [f"{NS}Feed"]}
+    entity[NS + "domain"] = fixed(domain)
     for name, value in (
-        ("domain", domain),
         ("status", status),
         ("received", counters.received),
         ("mapped", counters.mapped),
@@ -105,10 +110,10 @@ def platform_entities(feed: str, domain: str, status: str, counters: Counters, a
         {
             "id": f"urn:ngsi-ld:QualityMeasurement:{feed}:{dimension}",
             "type": [f"{DQV}QualityMeasurement"],
-            f"{NS}domain": prop(domain),
-            f"{NS}dimension": prop(dimension),
+            f"{NS}domain": fixed(domain),
+            f"{NS}dimension": fixed(dimension),
             f"{DQV}value": prop(round(share, 6)),
-            f"{NS}feed": {"type": "Relationship", "object": feed_id, "observedAt": observed},
+            f"{NS}feed": {"type": "Relationship", "object": feed_id, "observedAt": _FIXED},
         }
         for dimension, share in counters.shares()
     ]

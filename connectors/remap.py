@@ -22,8 +22,8 @@ from broker.core import topics
 from broker.core.envelope import MAX_BYTES, Envelope, event_id, serialise
 from broker.core.ids import TenantId
 from connectors.dead import dead_letter
-from connectors.errors import FeedError, Rejection
-from connectors.expression import compile_expression
+from connectors.errors import FeedError, Rejected, Rejection
+from connectors.expression import guarded
 from connectors.feed import Feed
 from connectors.functions import epoch_ms, utc
 from connectors.mapping import Mapper
@@ -35,6 +35,7 @@ from connectors.settings import ConnectorSettings
 __all__ = ["MapWorker", "RecordMapper", "group_counters", "replay"]
 
 _MOST = 2_000
+_LACKING = frozenset({"required", "any-of"})
 log = structlog.get_logger()
 
 
@@ -56,7 +57,7 @@ class RecordMapper:
     def __init__(self, feed: Feed, names: Names) -> None:
         self.feed = feed
         self.mapper = Mapper(feed, names)
-        self._subject = compile_expression(feed.subject, f"{feed.feed}: subject", feed.tables) if feed.subject else None
+        self._subject = guarded(feed.subject, f"{feed.feed}: subject", feed.tables) if feed.subject else None
         self._recent = Recent()
         self._location = names.iri("location", feed.feed)
 
@@ -71,7 +72,10 @@ class RecordMapper:
             record = orjson.loads(raw)
         except orjson.JSONDecodeError:
             return [self._dead(Rejection("map", "json", "", "the record is no JSON"), message, counters)]
-        subjects = self._subjects(record)
+        try:
+            subjects = self._subjects(record)
+        except Rejected as error:
+            return [self._dead(error.rejection, message, counters)]
         outgoing: list[Outgoing] = []
         for n, outcome in enumerate(self.mapper.map(record, now)):
             if isinstance(outcome, Rejection):
@@ -94,8 +98,18 @@ class RecordMapper:
         found = self._subject(record) if self._subject else None
         return (str(found),) if found else ()
 
+    def _reference(self, record: Any) -> str | None:
+        """Give the time to measure age against, or None where the record has none."""
+        try:
+            found = self.mapper.reference(record) if self.mapper.reference else None
+        except Rejected:
+            return None
+        return found if isinstance(found, str) else None
+
     def _dead(self, rejection: Rejection, message: Message, counters: Counters) -> Outgoing:
         counters.rejected += 1
+        if rejection.rule in _LACKING:
+            counters.expected += len(self.mapper.expected)
         name = self.feed.feed
         source = next((value.decode() for key, value in message.headers if key == "position"), "")
         position = f"{topics.records(name)}/{message.partition}/{message.offset} {source}".rstrip()
@@ -112,7 +126,7 @@ class RecordMapper:
         counters.repeated += self._recent.repeated(entity["id"], observed)
         most = self.feed.quality.max_age
         if most is not None:
-            reference = self.mapper.reference(record) if self.mapper.reference else received
+            reference = self._reference(record) if self.mapper.reference else received
             if reference:
                 age = datetime.fromisoformat(reference) - datetime.fromisoformat(observed)
                 counters.timed += 1

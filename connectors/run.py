@@ -32,7 +32,7 @@ PLATFORM = "platform"
 _LOOK_S = 0.25
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
-_REPEAT_EVERY = 12
+_REPEAT_AFTER_S = 60.0
 log = structlog.get_logger()
 
 
@@ -126,7 +126,7 @@ class Supervisor:
         self._settings = settings
         self._publisher = publisher
         self.runners = {feed.feed: FeedRunner(feed, settings, names, publisher) for feed in feeds}
-        self._said: dict[str, tuple[str, Counters, int]] = {}
+        self._said: dict[str, tuple[str, Counters, float]] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run every feed until `stop` is set, then end their loops and say their status once more."""
@@ -152,11 +152,11 @@ class Supervisor:
 
     async def _say(self, name: str, runner: FeedRunner) -> None:
         counters = await runner.count()
-        status, said, age = self._said.get(name, ("", Counters(), 0))
+        status, said, at = self._said.get(name, ("", Counters(), 0.0))
+        clock = asyncio.get_running_loop().time()
         if not runner.leader and not runner.paused:
             return
-        if (status, said) == (runner.status, counters) and age < _REPEAT_EVERY:
-            self._said[name] = (status, said, age + 1)
+        if (status, said) == (runner.status, counters) and clock - at < _REPEAT_AFTER_S:
             return
         now = datetime.now(UTC)
         entities = platform_entities(name, runner.feed.domain, runner.status, counters, now)
@@ -179,4 +179,4 @@ class Supervisor:
             )
             for n, entity in enumerate(entities)
         )
-        self._said[name] = (runner.status, counters, 0)
+        self._said[name] = (runner.status, counters, clock)
