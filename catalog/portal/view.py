@@ -118,14 +118,21 @@ def _gate(e: Evidence, domain: DomainFacts) -> GateView:
 def _figures(e: Evidence, domain: DomainFacts) -> tuple[str, str]:
     """Value and target in words that fit a column; what is only to be declared has no target to show."""
     if e.unit == "seconds":
-        age = duration(e.value) if isinstance(e.value, int | float) else "nothing yet"
-        return age, f"at most {duration(e.target)}" if isinstance(e.target, int | float) else "not set"
+        age = _short(e.value) if isinstance(e.value, int | float) else "nothing yet"
+        return age, f"at most {_short(e.target)}" if isinstance(e.target, int | float) else "not set"
     if e.unit == "share":
         share = f"{e.value * 100:.1f}".removesuffix(".0") + "%" if isinstance(e.value, int | float) else "not measured"
         return share, f"at least {e.target:.0%}" if isinstance(e.target, int | float) else "not set"
     if e.unit == "types covered":
         return f"{e.value} of {e.target} types", "every type"
     return (_declared(e.gate, domain) if e.value else "not named"), ""
+
+
+def _short(seconds: float) -> str:
+    """A duration that fits a column: `4 s`, `3 min`, `2 h`, `1 day`."""
+    number, unit = duration(seconds).split(" ")
+    short = {"second": "s", "minute": "min", "hour": "h"}.get(unit.removesuffix("s"), unit)
+    return f"{number} {short}"
 
 
 def _declared(gate: str, domain: DomainFacts) -> str:

@@ -16,8 +16,7 @@ function start() {
   let reading = 0;
   let points = new Map(); // entity id -> layer
   let kinds = [];
-  const map = L.map("map", { preferCanvas: true, zoomControl: false, attributionControl: false, minZoom: 3, maxZoom: 18, worldCopyJump: true });
-  map.setView([20, 0], 3);
+  const map = L.map("map", { preferCanvas: true, zoomControl: false, attributionControl: false, minZoom: 2, maxZoom: 18, worldCopyJump: true });
   map.createPane("land").style.zIndex = 250;
   map.createPane("grid").style.zIndex = 260;
   const landCanvas = L.canvas({ pane: "land", padding: 0.6 });
@@ -54,7 +53,9 @@ function start() {
   }
 
   let landBox = null;
+  let asked = 0;
   async function drawLand() {
+    const mine = ++asked;
     const box = map.getBounds();
     if (landBox && landBox.contains(box) && landBox.zoom >= map.getZoom() - 2) return;
     const wide = box.pad(0.8);
@@ -64,8 +65,10 @@ function start() {
     });
     const answer = await fetch(`/basemap.geojson?${q}`).catch(() => null);
     if (!answer?.ok) return;
+    const shape = await answer.json();
+    if (mine !== asked) return; // the map has moved on since
     land.clearLayers();
-    land.addData(await answer.json());
+    land.addData(shape);
     landBox = wide;
     landBox.zoom = map.getZoom();
     paint();
@@ -201,6 +204,7 @@ function start() {
     for (const [id, layer] of points) if (!now.has(id)) layer.remove();
     points = now;
     if (fitted !== wanted && collection.features.length) { fit(collection.features); fitted = wanted; }
+    else if (!fitted) { map.setView([25, 0], 2); fitted = "the world"; }
     paint();
     tell(collection);
     panel.dataset.ready = wanted;
