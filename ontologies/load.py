@@ -36,7 +36,6 @@ _NAMED: Final = {
     "http://www.w3.org/ns/odrl.jsonld": "odrl.jsonld",
     "https://www.w3.org/ns/odrl.jsonld": "odrl.jsonld",
     "https://datapolis.example/ns/trust.jsonld": "trust.jsonld",
-    "https://semiceu.github.io/DCAT-AP/releases/3.0.1/context/dcat-ap.jsonld": "dcat-ap-3.0.1.jsonld",
 }
 
 
