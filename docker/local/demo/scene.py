@@ -25,11 +25,14 @@ def must(condition: bool, what: str, seen: object) -> None:
 
 @dataclass(slots=True)
 class Scene:
-    """The stage. `tokens` are by client name of city.yaml; `live` are the feeds that never end."""
+    """The stage. `tokens` are by client name of city.yaml; `live` are the feeds that never end.
+
+    `environment` is that of the connectors' process, for commands that stop and start a feed.
+    """
 
     city: City
     show: Show
-    kafka: str
+    environment: dict[str, str]
     tokens: dict[str, str]
     live: frozenset[str]
     figures: dict[str, Any] = field(default_factory=dict)
@@ -55,11 +58,11 @@ class Scene:
     async def rejections(self, feeds: list[str]) -> dict[str, Counter[str]]:
         """Count dead letters by feed and rule, read from the dead-letter topics from their beginnings."""
         found: dict[str, Counter[str]] = {feed: Counter() for feed in feeds}
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka, enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.environment["DATAPOLIS_KAFKA"], enable_auto_commit=False)
         await consumer.start()
         try:
             for feed in feeds:
-                name = topics.dead(feed)
+                name = self.environment.get("DATAPOLIS_TOPIC_PREFIX", "") + topics.dead(feed)
                 parts = [TopicPartition(name, part) for part in sorted(consumer.partitions_for_topic(name) or ())]
                 if not parts:
                     await consumer.topics()

@@ -10,8 +10,7 @@ from typing import Any
 from docker.local.console import Trouble
 from docker.local.demo.client import until
 from docker.local.demo.scene import Scene, must
-from docker.local.environment import process_environment
-from docker.local.stack import ROOT, profile
+from docker.local.stack import ROOT
 
 __all__ = ["lapse_and_recovery", "verdicts"]
 
@@ -48,7 +47,7 @@ async def lapse_and_recovery(scene: Scene) -> None:
     began = time.monotonic()
     try:
         for feed in feeds:
-            await _connectors("pause", feed)
+            await _connectors(scene, "pause", feed)
         lapsed = await _status(scene, governed=False)
         must("freshness" in lapsed["failing"], "the verdict reverts and names freshness", lapsed["failing"])
         took = round(time.monotonic() - began, 1)
@@ -59,7 +58,7 @@ async def lapse_and_recovery(scene: Scene) -> None:
     finally:
         began = time.monotonic()
         for feed in feeds:
-            await _connectors("resume", feed)
+            await _connectors(scene, "resume", feed)
     again = await _status(scene, governed=True)
     took = round(time.monotonic() - began, 1)
     scene.show.good(f"started again: after {took} s {_DOMAIN} is {again['status']}")
@@ -75,7 +74,7 @@ async def _status(scene: Scene, *, governed: bool) -> dict[str, Any]:
     return await until(f"the verdict of {_DOMAIN} {'recovers' if governed else 'reverts'}", probe, 120)
 
 
-async def _connectors(command: str, feed: str) -> None:
+async def _connectors(scene: Scene, command: str, feed: str) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -83,7 +82,7 @@ async def _connectors(command: str, feed: str) -> None:
         command,
         feed,
         cwd=ROOT,
-        env=process_environment(profile("main"), "connectors"),
+        env=scene.environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
