@@ -38,7 +38,7 @@ def reference(geojson: str) -> BaseGeometry:
     """Return the geometry of a GeoRel, prepared."""
     try:
         found = geometry(orjson.loads(geojson))
-    except (ValueError, KeyError, TypeError, shapely.errors.ShapelyError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, shapely.errors.ShapelyError) as error:
         raise BadRequestData(f"geometry: not a GeoJSON geometry: {geojson:.80}") from error
     if found.is_empty:
         raise BadRequestData(f"geometry: has no extent of its kind: {geojson:.80}")

@@ -1,0 +1,123 @@
+"""Distances in memory are PostGIS' distances, and the boxes that the index is asked for lose nothing (4.10)."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+import pytest
+
+from broker.core import geo
+from broker.core.entity import LOCATION
+from broker.core.query import GeoRel
+from broker.store.compile import compile_where
+from broker.store.compile_geo import _boxes
+from tests.broker.store.table import Table
+from tests.fixtures.postgres import Database
+
+
+@pytest.fixture(scope="module")
+def table(pg_module: Database) -> Iterator[Table]:
+    made = Table(pg_module)
+    yield made
+    made.close()
+
+
+def _shape(r: Random, lon: float, lat: float, size: float) -> dict[str, Any]:
+    def near() -> list[float]:
+        return [lon + r.uniform(-size, size), lat + r.uniform(-size, size)]
+
+    match r.randrange(5):
+        case 0:
+            return {"type": "LineString", "coordinates": [near(), near(), near()]}
+        case 1:
+            west, south = near()
+            width, height = r.uniform(0, size), r.uniform(0, size)
+            ring = [[west, south], [west + width, south], [west + width, south + height], [west, south]]
+            return {"type": "Polygon", "coordinates": [ring]}
+        case 2:
+            outer = [
+                [lon - size, lat - size],
+                [lon + size, lat - size],
+                [lon + size, lat + size],
+                [lon - size, lat + size],
+            ]
+            half = size / 2
+            hole = [
+                [lon - half, lat - half],
+                [lon + half, lat - half],
+                [lon + half, lat + half],
+                [lon - half, lat + half],
+            ]
+            return {"type": "Polygon", "coordinates": [[*outer, outer[0]], [*hole, hole[0]]]}
+        case 3:
+            return {"type": "MultiPoint", "coordinates": [near(), near()]}
+        case _:
+            return {"type": "Point", "coordinates": near()}
+
+
+def _square(lon: float, lat: float, half: float) -> list[list[float]]:
+    west, south, east, north = lon - half, lat - half, lon + half, lat + half
+    return [[west, south], [east, south], [east, north], [west, north], [west, south]]
+
+
+def test_distances_are_those_of_postgis(table: Table) -> None:
+    r = Random(7)  # noqa: S311 - not for secrets
+    pairs = []
+    for _ in range(1500):
+        lon, lat, size = r.uniform(-175, 175), r.uniform(-80, 80), r.choice([0.001, 0.1, 2.0])
+        pairs.append((_shape(r, lon, lat, size), _shape(r, lon, lat, size)))
+    rows = table.run(
+        table.conn.fetch(
+            "SELECT ST_Distance(geography(ST_GeomFromGeoJSON(a)), geography(ST_GeomFromGeoJSON(b)), false) AS d "
+            "FROM unnest($1::text[], $2::text[]) WITH ORDINALITY p(a, b, n) ORDER BY n",
+            [json.dumps(one) for one, _ in pairs],
+            [json.dumps(other) for _, other in pairs],
+        )
+    )
+    zero = 0
+    for (one, other), row in zip(pairs, rows, strict=True):
+        found = geo.distance_m(geo.geometry(one), geo.geometry(other))
+        assert math.isclose(found, row["d"], rel_tol=1e-9, abs_tol=1e-3), (one, other)
+        zero += found == 0
+    assert 100 < zero < 1400
+
+
+@pytest.mark.parametrize("metres", [10.0, 5_000.0, 400_000.0, 15_000_000.0])
+def test_boxes_hold_all_that_is_near(metres: float) -> None:
+    r = Random(3)  # noqa: S311 - not for secrets
+    near = 0
+    for _ in range(2000):
+        lon, lat = r.choice([-180, -179.9, 0, 179.99, 180]), r.choice([-90, -89.9, -60, 0, 45, 89.5])
+        boxes = _boxes(geo.geometry({"type": "Point", "coordinates": [lon, lat]}), metres)
+        reach = math.degrees(metres / geo.RADIUS_M)
+        other = [
+            lon + r.uniform(-2, 2) * reach / max(0.01, math.cos(math.radians(lat))),
+            lat + r.uniform(-1, 1) * reach,
+        ]
+        other[0] = (other[0] + 180) % 360 - 180
+        if abs(other[1]) > 90:
+            continue
+        distance = geo.distance_m(
+            geo.geometry({"type": "Point", "coordinates": [lon, lat]}),
+            geo.geometry({"type": "Point", "coordinates": [x, y]}),
+        )
+        if distance <= metres:
+            near += 1
+            x, y = other
+            assert any(west <= x <= east and south <= y <= north for west, south, east, north in boxes), (
+                lon,
+                lat,
+                other,
+            )
+    assert near > 100
+
+
+def test_near_asks_the_index_only_for_a_nearest_distance() -> None:
+    point = json.dumps({"type": "Point", "coordinates": [8, 40]})
+    assert "location && ST_MakeEnvelope" in compile_where(GeoRel(LOCATION, "near", point, 2000.0)).sql
+    assert "&&" not in compile_where(GeoRel(LOCATION, "near", point, None, 2000.0)).sql
+    assert "FROM entity_geo g" in compile_where(GeoRel("urn:a", "within", point)).sql
