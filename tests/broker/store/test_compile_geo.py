@@ -39,20 +39,7 @@ def _shape(r: Random, lon: float, lat: float, size: float) -> dict[str, Any]:
             ring = [[west, south], [west + width, south], [west + width, south + height], [west, south]]
             return {"type": "Polygon", "coordinates": [ring]}
         case 2:
-            outer = [
-                [lon - size, lat - size],
-                [lon + size, lat - size],
-                [lon + size, lat + size],
-                [lon - size, lat + size],
-            ]
-            half = size / 2
-            hole = [
-                [lon - half, lat - half],
-                [lon + half, lat - half],
-                [lon + half, lat + half],
-                [lon - half, lat + half],
-            ]
-            return {"type": "Polygon", "coordinates": [[*outer, outer[0]], [*hole, hole[0]]]}
+            return {"type": "Polygon", "coordinates": [_square(lon, lat, size), _square(lon, lat, size / 2)]}
         case 3:
             return {"type": "MultiPoint", "coordinates": [near(), near()]}
         case _:
@@ -94,12 +81,9 @@ def test_boxes_hold_all_that_is_near(metres: float) -> None:
         lon, lat = r.choice([-180, -179.9, 0, 179.99, 180]), r.choice([-90, -89.9, -60, 0, 45, 89.5])
         boxes = _boxes(geo.geometry({"type": "Point", "coordinates": [lon, lat]}), metres)
         reach = math.degrees(metres / geo.RADIUS_M)
-        other = [
-            lon + r.uniform(-2, 2) * reach / max(0.01, math.cos(math.radians(lat))),
-            lat + r.uniform(-1, 1) * reach,
-        ]
-        other[0] = (other[0] + 180) % 360 - 180
-        if abs(other[1]) > 90:
+        wide = 2 * reach / max(0.01, math.cos(math.radians(lat)))
+        x, y = (lon + r.uniform(-wide, wide) + 180) % 360 - 180, lat + r.uniform(-reach, reach)
+        if abs(y) > 90:
             continue
         distance = geo.distance_m(
             geo.geometry({"type": "Point", "coordinates": [lon, lat]}),
@@ -107,11 +91,11 @@ def test_boxes_hold_all_that_is_near(metres: float) -> None:
         )
         if distance <= metres:
             near += 1
-            x, y = other
             assert any(west <= x <= east and south <= y <= north for west, south, east, north in boxes), (
                 lon,
                 lat,
-                other,
+                x,
+                y,
             )
     assert near > 100
 
