@@ -136,8 +136,17 @@ def parsed(view: View, active: Active, show: Show) -> str:
         doc = language(doc, show.languages)
     stamps = None
     if show.sys_attrs and view.created_at is not None and view.modified_at is not None:
-        stamps = SysAttrs(times.of(view.created_at), times.of(view.modified_at), view.meta or {})
+        stamps = SysAttrs(times.of(view.created_at), _modified(view, [name for name, _ in seen]), view.meta or {})
     return orjson.dumps(to_external(doc, active, show.form, stamps)).decode()
+
+
+def _modified(view: View, seen: Sequence[str]) -> str:
+    """Give the entity's modifiedAt: under a mask the latest of what is visible, so that hidden changes do not show."""
+    if view.mask.all and view.modified_at is not None:
+        return times.of(view.modified_at)
+    meta = view.meta or {}
+    stamps = [entry[2] for name in seen for entry in meta.get(name, {}).values()]
+    return max(stamps, default=times.of(view.created_at) if view.created_at is not None else "")
 
 
 def context_of(active: Active) -> str:

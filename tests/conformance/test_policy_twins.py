@@ -1,0 +1,213 @@
+"""Twin stores: what is hidden from a caller answers as if it did not exist, byte for byte, on every read.
+
+The reader is the researcher of the sample city: buses inside a polygon, four attributes, one purpose. Each twin differs
+from the base store only in what the reader may not see.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from broker.store.write import Change, apply
+from tests.fixtures.governed import DEFAULT_SCHEMA, Governed
+
+NOW = datetime(2026, 11, 22, 6, 0, 0, 250000, UTC)
+T = "https://smartdatamodels.org/dataModel.Transportation/"
+VEHICLE = T + "Vehicle"
+LOCATION = "https://uri.etsi.org/ngsi-ld/location"
+RESEARCH = "dpv:ScientificResearch"
+LINK = '</ngsi-ld/v1/jsonldContexts/city>; rel="http://www.w3.org/ns/json-ld#context"'
+
+
+def vehicle(number: int, lon: float = -122.33, kind: str = "bus", **more: Any) -> dict[str, Any]:
+    return {
+        "id": f"urn:ngsi-ld:Vehicle:{number:03}",
+        "type": [VEHICLE],
+        T + "vehicleType": {"type": "Property", "value": kind},
+        T + "speed": {"type": "Property", "value": number * 3, "unitCode": "KMH", "observedAt": "2026-11-22T05:59:00Z"},
+        T + "fleetVehicleId": {"type": "Property", "value": f"F{number}"},
+        LOCATION: {"type": "GeoProperty", "value": {"type": "Point", "coordinates": [lon, 47.61]}},
+        **more,
+    }
+
+
+def base() -> list[dict[str, Any]]:
+    return [vehicle(n) for n in range(1, 9)]
+
+
+def other_value() -> list[dict[str, Any]]:
+    docs = base()
+    docs[2][T + "fleetVehicleId"]["value"] = "SECRET"
+    return docs
+
+
+def without_attribute() -> list[dict[str, Any]]:
+    docs = base()
+    del docs[4][T + "fleetVehicleId"]
+    return docs
+
+
+def extra_attribute() -> list[dict[str, Any]]:
+    docs = base()
+    docs[5]["https://example.org/hidden"] = {"type": "GeoProperty", "value": {"type": "Point", "coordinates": [0, 0]}}
+    docs[6][T + "fleetVehicleId"] = [{"type": "Property", "value": n, "datasetId": f"urn:x:{n}"} for n in range(3)]
+    return docs
+
+
+def entity_outside_the_area() -> list[dict[str, Any]]:
+    return [vehicle(0, lon=-122.4), *base(), vehicle(50, lon=-122.1)]
+
+
+def entity_of_another_kind() -> list[dict[str, Any]]:
+    return [*base()[:4], vehicle(40, kind="tram"), *base()[4:], vehicle(41, kind="ferry")]
+
+
+def entity_of_another_type() -> list[dict[str, Any]]:
+    other = {**vehicle(42), "type": ["https://example.org/Secret"]}
+    return [*base(), other]
+
+
+TWINS = [
+    other_value,
+    without_attribute,
+    extra_attribute,
+    entity_outside_the_area,
+    entity_of_another_kind,
+    entity_of_another_type,
+]
+
+ENTITY = "/entities/urn:ngsi-ld:Vehicle:"
+PAGE = "/entities?type=Vehicle"
+READS = [
+    *(f"{ENTITY}{n:03}" for n in (0, 3, 5, 6, 7, 40, 42, 50)),
+    f"{ENTITY}003?options=sysAttrs",
+    f"{ENTITY}006?options=keyValues",
+    f"{ENTITY}006?format=concise&options=sysAttrs",
+    f"{ENTITY}003?attrs=fleetVehicleId",
+    f"{ENTITY}005?attrs=fleetVehicleId,speed",
+    f"{ENTITY}003?pick=id,fleetVehicleId",
+    f"{ENTITY}007?omit=speed",
+    f"{ENTITY}007?datasetId=urn:x:1",
+    PAGE,
+    PAGE + "&count=true",
+    PAGE + "&count=true&limit=0",
+    PAGE + "&limit=3&offset=3&count=true",
+    PAGE + "&limit=3&after=urn:ngsi-ld:Vehicle:003",
+    PAGE + "&options=sysAttrs",
+    PAGE + "&options=keyValues",
+    PAGE + "&attrs=fleetVehicleId&count=true",
+    PAGE + "&pick=id,fleetVehicleId",
+    PAGE + '&q=fleetVehicleId=="SECRET"&count=true',
+    PAGE + '&q=fleetVehicleId!="SECRET"&count=true',
+    PAGE + "&q=fleetVehicleId&count=true",
+    PAGE + "&q=fleetVehicleId~=SEC&count=true",
+    PAGE + '&q=speed>9;fleetVehicleId!="F5"&count=true',
+    PAGE + '&q=speed>9|fleetVehicleId=="SECRET"&count=true',
+    PAGE + "&q=speed>9&count=true",
+    PAGE + '&q=vehicleType=="tram"&count=true',
+    PAGE + "&q=modifiedAt>2026-01-01T00:00:00Z&count=true",
+    PAGE + "&q=modifiedAt>2026-11-22T06:00:30Z&count=true",
+    PAGE + "&idPattern=.*:04.*&count=true",
+    PAGE + "&id=urn:ngsi-ld:Vehicle:040,urn:ngsi-ld:Vehicle:003&count=true",
+    PAGE + "&georel=near;maxDistance==100000&geometry=Point&coordinates=[-122.33,47.61]&count=true",
+    PAGE
+    + "&georel=near;maxDistance==1&geometry=Point&coordinates=[0,0]&geoproperty=https://example.org/hidden&count=true",
+    "/entities?type=*&local=true&count=true",
+    "/entities?type=https:%2F%2Fexample.org%2FSecret&count=true",
+    "/entities?local=true&count=true&scopeQ=/%23",
+    "/entities?attrs=fleetVehicleId&count=true",
+    "/entities?q=speed<100&count=true",
+]
+
+
+async def answers(governed: Governed) -> dict[str, tuple[int, list[tuple[str, str]], bytes]]:
+    headers = governed.headers("urn:party:uni-air", "researcher", RESEARCH)
+    found = {}
+    for path in READS:
+        for accept in ("application/json", "application/ld+json"):
+            answer = await governed.get(path, {**headers, "Accept": accept, "Link": LINK})
+            shown = sorted(
+                (k.lower(), v) for k, v in answer.headers.items() if k.lower() not in ("datapolis-audit", "date")
+            )
+            found[f"{accept} {path}"] = (answer.status, shown, answer.body)
+    return found
+
+
+async def compare(governed: Governed, twin: list[dict[str, Any]], base_store: list[dict[str, Any]]) -> None:
+    await governed.store(base_store, NOW)
+    expected = await answers(governed)
+    await governed.store(twin, NOW)
+    found = await answers(governed)
+    assert {path: one for path, one in found.items() if one != expected[path]} == {}
+    assert sum(one[0] == 200 for one in expected.values()) > len(READS)
+    assert not any(b"SECRET" in body or b"fleetVehicleId" in body for _, _, body in found.values())
+
+
+@pytest.mark.parametrize("twin", [other_value, without_attribute, extra_attribute], ids=lambda twin: twin.__name__)
+async def test_under_two_agreements_hidden_attributes_make_no_difference(governed: Governed, twin: Any) -> None:
+    """The public may see where every vehicle is, so the mask differs from entity to entity."""
+    await compare(governed, twin(), base())
+
+
+async def test_an_attribute_hidden_in_some_entities_only_makes_no_difference_there(governed: Governed) -> None:
+    """The speed is visible inside the area; outside it a speed that a query asks for is as if absent."""
+    outside = [vehicle(n, lon=-122.4) for n in (40, 50)]
+    changed = [vehicle(n, lon=-122.4) for n in (40, 50)]
+    changed[0][T + "speed"]["value"] = 1
+    del changed[1][T + "speed"]
+    await compare(governed, [*base(), *changed], [*base(), *outside])
+
+
+@pytest.fixture(scope="module")
+def _state() -> dict[str, bool]:
+    return {}
+
+
+@pytest.fixture
+async def alone(governed: Governed, _state: dict[str, bool]) -> Governed:
+    """The researcher's own agreement alone: the public one is suspended from here on."""
+    if not _state:
+        await governed.suspend("urn:datapolis:agreement:public-mobility")
+        _state["suspended"] = True
+    return governed
+
+
+async def test_the_reader_sees_something_at_all(alone: Governed) -> None:
+    await alone.store(base(), NOW)
+    headers = alone.headers("urn:party:uni-air", "researcher", RESEARCH) | {"Link": LINK}
+    answer = await alone.get(PAGE + "&count=true", headers)
+    assert (answer.status, answer.headers["NGSILD-Results-Count"], len(answer.json)) == (200, "8", 8)
+    assert answer.json[0] == {
+        "id": "urn:ngsi-ld:Vehicle:001",
+        "type": "Vehicle",
+        "speed": {"type": "Property", "value": 3, "unitCode": "KMH", "observedAt": "2026-11-22T05:59:00Z"},
+        "location": {"type": "GeoProperty", "value": {"type": "Point", "coordinates": [-122.33, 47.61]}},
+    }
+    assert (await alone.get(f"{ENTITY}001", headers)).json == answer.json[0]
+    assert (await alone.get(PAGE + "&q=speed>9&count=true", headers)).headers["NGSILD-Results-Count"] == "5"
+
+
+@pytest.mark.parametrize("twin", TWINS, ids=lambda twin: twin.__name__)
+async def test_twins_answer_the_same_on_every_read(alone: Governed, twin: Any) -> None:
+    await compare(alone, twin(), base())
+
+
+async def test_a_later_change_of_a_hidden_attribute_leaves_no_trace(alone: Governed) -> None:
+    """Not in the entity's modifiedAt either, nor in a query for it."""
+    await alone.store(base(), NOW)
+    expected = await answers(alone)
+    later = {
+        "id": "urn:ngsi-ld:Vehicle:003",
+        "type": [VEHICLE],
+        T + "fleetVehicleId": {"type": "Property", "value": "G"},
+    }
+    async with alone.pool.tx(DEFAULT_SCHEMA) as conn:
+        outcomes = await apply(
+            conn, "default", [Change("upsert_update", later["id"], later)], NOW + timedelta(minutes=1)
+        )
+    assert [one.result for one in outcomes] == ["updated"]
+    found = await answers(alone)
+    assert {path: one for path, one in found.items() if one != expected[path]} == {}
