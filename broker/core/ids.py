@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NewType
 
 from broker.core.errors import BadRequestData
@@ -41,7 +42,13 @@ _NAME = re.compile(r"[^\W\d_]\w*(:[^\W\d_]\w*)?")
 
 def is_uri(text: object) -> bool:
     """Say whether `text` is an absolute URI or IRI (a scheme, a colon, and nothing that RFC 3987 bars)."""
-    return isinstance(text, str) and len(text) <= _MAX_URI and _URI.fullmatch(text) is not None
+    return isinstance(text, str) and _is_uri(text)
+
+
+@lru_cache(maxsize=4096)
+def _is_uri(text: str) -> bool:
+    """Work it out; names of attributes and types come again and again."""
+    return len(text) <= _MAX_URI and _URI.fullmatch(text) is not None
 
 
 def is_name(text: str) -> bool:

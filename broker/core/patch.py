@@ -187,8 +187,9 @@ def _write(draft: _Draft, change: Change) -> None:
             if is_null(one):
                 draft.remove(name, dataset_id)
             elif change.overwrite or dataset_id not in draft.meta.get(name, ()):
-                draft.record(name, dataset_id, one)
-                draft.put(name, dataset_id, one, draft.key_of(one))
+                key, text = draft.key_of(one), segments.segment(one)
+                draft.record(name, dataset_id, key, text)
+                draft.put(name, dataset_id, one, key, text)
 
 
 def _ingest(draft: _Draft, change: Change) -> None:
@@ -205,13 +206,13 @@ def _ingest(draft: _Draft, change: Change) -> None:
             continue
         for one in instances(value):
             dataset_id = dataset_of(one)
-            draft.record(name, dataset_id, one)
-            key = draft.key_of(one)
+            key, text = draft.key_of(one), segments.segment(one)
+            draft.record(name, dataset_id, key, text)
             if replacing:
                 key = max(key, whole)
             type_key = max(type_key, key)
             if draft.admits(name, dataset_id, key):
-                draft.put(name, dataset_id, one, key)
+                draft.put(name, dataset_id, one, key, text)
     if doc and type_key >= draft.floor:
         draft.take_types(doc["type"], type_key)
         if "scope" in doc:
@@ -264,21 +265,17 @@ class _Draft:
         stored = self.meta.get(name, {}).get(dataset_id)
         return stored is None or key >= (stored[0], stored[3], stored[4])
 
-    def record(self, name: str, dataset_id: str, instance: Instance) -> None:
-        """Note an instance for the history."""
-        observed = self.key_of(instance)[0]
-        body = segments.segment(instance)
-        self.history.append(
-            HistoryRow(self.change.id, name, dataset_id, observed, self.received, self.change.event, body)
-        )
+    def record(self, name: str, dataset_id: str, key: Key, text: str) -> None:
+        """Note an instance for the history; `key` has when it was observed."""
+        row = HistoryRow(self.change.id, name, dataset_id, key[0], self.received, self.change.event, text)
+        self.history.append(row)
 
     def mark(self, kind: Literal["deleted", "replaced"]) -> HistoryRow:
         """Make the history row that says the whole entity was deleted or replaced."""
         return HistoryRow(self.change.id, "", "", self.received, self.received, self.change.event, None, kind)
 
-    def put(self, name: str, dataset_id: str, instance: Instance, key: Key) -> None:
-        """Set one instance of the current state."""
-        text = segments.segment(instance)
+    def put(self, name: str, dataset_id: str, instance: Instance, key: Key, text: str) -> None:
+        """Set one instance of the current state; `text` is its segment."""
         entry = self.meta.get(name)
         created = self.now_text
         was: str | None = None

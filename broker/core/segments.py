@@ -111,6 +111,8 @@ def _has_names(value: Instance | list[Instance]) -> bool:
     for key, item in value.items():
         if key not in INSTANCE_MEMBERS or key in _NAMED_MEMBERS:
             return True
+        if not isinstance(item, dict | list):
+            continue
         if key not in _OPAQUE_MEMBERS and _compound(item) and value.get("type") != "GeoProperty":
             return True
     return False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from broker.core.errors import BadRequestData
 
@@ -18,8 +19,12 @@ _TIME = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:[.,](\d{1,6}))?Z", 
 
 def canonical(text: object) -> str | None:
     """Return the canonical form of a DateTime, or None if `text` is none."""
-    if not isinstance(text, str):
-        return None
+    return _canonical(text) if isinstance(text, str) else None
+
+
+@lru_cache(maxsize=4096)
+def _canonical(text: str) -> str | None:
+    """Work it out; an entity's attributes share their times, so most are known."""
     found = _TIME.fullmatch(text)
     if found is None:
         return None
