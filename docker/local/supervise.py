@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -119,6 +120,7 @@ class Supervisor:
         left = self._members()
         if left:
             raise Trouble(f"These processes would not stop: {sorted(left)}.", "Stop them by hand: kill -9 PID")
+        shutil.rmtree(self._socket.parent, ignore_errors=True)
 
     def _members(self) -> set[int]:
         """Return the live processes of this instance: by marker in their environment, and PostgreSQL by its pid file.
