@@ -20,13 +20,12 @@ Only touched attributes are serialised again; the others stay the texts they wer
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
 
-from broker.core import change as change_event
-from broker.core import segments, times
-from broker.core.entity import ENTITY_MEMBERS, Doc, Instance, dataset_of, instances
+from broker.core import segments
+from broker.core.draft import Draft
+from broker.core.entity import ENTITY_MEMBERS, dataset_of, instances
+from broker.core.state import AttrPatch, Change, ChangeKind, HistoryRow, Key, Outcome, Result, Row, Tombstone
 from broker.core.validate import is_null
 
 __all__ = [
@@ -43,102 +42,6 @@ __all__ = [
     "distinct",
 ]
 
-Key: TypeAlias = tuple[str, str, str]
-"""(observed, received, event): canonical times (`times.canonical`), then the envelope's event id or ""."""
-
-ChangeKind: TypeAlias = Literal["create", "upsert_replace", "upsert_update", "ingest_merge", "ingest_replace", "delete"]
-Outcome: TypeAlias = Literal["created", "updated", "deleted", "noop", "conflict", "missing"]
-
-
-@dataclass(frozen=True, slots=True)
-class Tombstone:
-    """What is left of an entity that is gone."""
-
-    floor: Key
-    version: int
-
-
-@dataclass(slots=True)
-class Row:
-    """One stored entity. `meta`: {IRI: {datasetId or "": [observed, createdAt, modifiedAt, received, event]}}."""
-
-    id: str
-    types: list[str]
-    scopes: list[str] | None
-    names: list[str]
-    segs: list[str]
-    vals: dict[str, Any]
-    meta: dict[str, dict[str, list[str]]]
-    created_at: datetime
-    modified_at: datetime
-    version: int
-    expires_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A write of one entity. `received_at` and `event` are the envelope's; a request's write has neither.
-
-    `delete` with a `received_at` is a feed's, which obeys the apply rule. `doc` is None for `delete`.
-    `overwrite` False makes `upsert_update` leave existing attributes alone (5.6.3, noOverwrite).
-    """
-
-    kind: ChangeKind
-    id: str
-    doc: Doc | None = None
-    received_at: str | None = None
-    event: str = ""
-    cause: str = ""
-    overwrite: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryRow:
-    """An attribute instance for the history. `attr` "" is the entity itself (kind `deleted` or `replaced`)."""
-
-    entity: str
-    attr: str
-    dataset_id: str
-    observed_at: str
-    received_at: str
-    event: str
-    body: str | None
-    kind: Literal["value", "deleted", "replaced"] = "value"
-
-
-@dataclass(frozen=True, slots=True)
-class AttrPatch:
-    """An attribute instance before and after, as JSON texts."""
-
-    name: str
-    dataset_id: str
-    was: str | None
-    now: str | None
-
-
-@dataclass(slots=True)
-class Result:
-    """What a change comes to.
-
-    `row`: what to store if not None (a `noop` may have one: order keys moved, nothing that anybody can see did, so the
-    version stays and no event is told). With outcome `deleted` the stored row is to go. `tombstone`: to be kept, if not
-    None, where no row is. `geo`: EWKB per touched GeoProperty, None where the geometry is to go. `version`: the change
-    event's. `history` is to be stored whatever the outcome.
-    """
-
-    outcome: Outcome
-    row: Row | None = None
-    version: int = 0
-    geo: dict[str, bytes | None] = field(default_factory=dict)
-    history: list[HistoryRow] = field(default_factory=list)
-    attrs: list[AttrPatch] = field(default_factory=list)
-    tombstone: Tombstone | None = None
-
-    @property
-    def op(self) -> change_event.Op | None:
-        """The change event's `op`, None where there is no event to tell."""
-        return self.outcome if self.outcome in ("created", "updated", "deleted") else None
-
 
 def apply(row: Row | None, change: Change, now: datetime, tombstone: Tombstone | None = None) -> Result:
     """Apply one change to what is stored. `row` and the document are not altered."""
@@ -146,7 +49,7 @@ def apply(row: Row | None, change: Change, now: datetime, tombstone: Tombstone |
         return Result("conflict")
     if change.kind == "delete" and row is None and change.received_at is None:
         return Result("missing")
-    draft = _Draft(row, change, now, tombstone)
+    draft = Draft(row, change, now, tombstone)
     if change.received_at is not None:
         _ingest(draft, change)
     elif change.kind == "delete":
@@ -168,7 +71,7 @@ def distinct(rows: Iterable[HistoryRow]) -> list[HistoryRow]:
     return list(found.values())
 
 
-def _write(draft: _Draft, change: Change) -> None:
+def _write(draft: Draft, change: Change) -> None:
     """Apply a request's write: it takes effect whatever is stored."""
     doc = change.doc or {}
     key = draft.request_key
@@ -192,7 +95,7 @@ def _write(draft: _Draft, change: Change) -> None:
                 draft.put(name, dataset_id, one, key, text)
 
 
-def _ingest(draft: _Draft, change: Change) -> None:
+def _ingest(draft: Draft, change: Change) -> None:
     """Apply a feed's write by the apply rule."""
     whole = draft.request_key
     replacing = change.kind == "ingest_replace"
@@ -219,266 +122,3 @@ def _ingest(draft: _Draft, change: Change) -> None:
             draft.take_scope(doc["scope"], type_key)
         if "expiresAt" in doc:
             draft.take_expiry(doc["expiresAt"], type_key)
-
-
-_NO_FLOOR: Key = ("", "", "")
-_GEO = '"GeoProperty"'
-
-
-class _Draft:
-    """The row being changed: lists and dictionaries are copies, instances and texts are shared."""
-
-    def __init__(self, row: Row | None, change: Change, now: datetime, tombstone: Tombstone | None) -> None:
-        self.row = row
-        self.change = change
-        self.now = now
-        self.now_text = times.of(now)
-        received = self.now_text if change.received_at is None else (times.canonical(change.received_at) or "")
-        self.received = received
-        self.request_key: Key = (received, received, change.event)
-        self.names = list(row.names) if row else []
-        self.segs = list(row.segs) if row else []
-        self.vals = dict(row.vals) if row else {}
-        self.meta = dict(row.meta) if row else {}
-        self.types = list(row.types) if row else []
-        self.scopes = row.scopes if row else None
-        self.expires_at = row.expires_at if row else None
-        self.geo: dict[str, bytes | None] = {}
-        self.history: list[HistoryRow] = []
-        self.attrs: dict[tuple[str, str], AttrPatch] = {}
-        self.changed = row is None
-        self.moved = False
-        self.version = row.version if row else tombstone.version if tombstone else 0
-        stored = _key(self.meta.get("@floor", {}).get(""))
-        self.floor: Key = max(stored, tombstone.floor if tombstone else _NO_FLOOR)
-        self.old_floor = self.floor
-
-    def key_of(self, instance: Instance) -> Key:
-        """Return an instance's order key; without observedAt it counts as observed at receipt."""
-        observed = instance.get("observedAt")
-        return (times.canonical(observed) or self.received, self.received, self.change.event)
-
-    def admits(self, name: str, dataset_id: str, key: Key) -> bool:
-        """Say whether an instance with this key belongs to the current state."""
-        if key < self.floor:
-            return False
-        stored = self.meta.get(name, {}).get(dataset_id)
-        return stored is None or key >= (stored[0], stored[3], stored[4])
-
-    def record(self, name: str, dataset_id: str, key: Key, text: str) -> None:
-        """Note an instance for the history; `key` has when it was observed."""
-        row = HistoryRow(self.change.id, name, dataset_id, key[0], self.received, self.change.event, text)
-        self.history.append(row)
-
-    def mark(self, kind: Literal["deleted", "replaced"]) -> HistoryRow:
-        """Make the history row that says the whole entity was deleted or replaced."""
-        return HistoryRow(self.change.id, "", "", self.received, self.received, self.change.event, None, kind)
-
-    def put(self, name: str, dataset_id: str, instance: Instance, key: Key, text: str) -> None:
-        """Set one instance of the current state; `text` is its segment."""
-        entry = self.meta.get(name)
-        created = self.now_text
-        was: str | None = None
-        before = ""
-        if entry is None:
-            value: Instance | list[Instance] = instance if not dataset_id else [instance]
-            self.names.append(name)
-            self.segs.append(text if not dataset_id else segments.segment(value))
-            self.meta[name] = entry = {}
-        else:
-            at = self.names.index(name)
-            before = self.segs[at]
-            if not dataset_id and entry.keys() == {""}:
-                was, value = before, instance
-                self.segs[at] = text
-            else:
-                was, value = _put_among(segments.parse(before), dataset_id, instance)
-                self.segs[at] = segments.segment(value)
-            stored = entry.get(dataset_id)
-            if stored is not None:
-                if was == text and (stored[0], stored[3], stored[4]) == key:
-                    return
-                created = stored[1]
-            self.meta[name] = entry = dict(entry)
-        entry[dataset_id] = [key[0], created, self.now_text, key[1], key[2]]
-        self._index(name, before, value)
-        self._note(name, dataset_id, was, text)
-
-    def remove(self, name: str, dataset_id: str) -> None:
-        """Remove one instance of the current state, if it is there."""
-        entry = self.meta.get(name)
-        if entry is None or dataset_id not in entry:
-            return
-        at = self.names.index(name)
-        before = self.segs[at]
-        stored = instances(segments.parse(before))
-        was = next(one for one in stored if dataset_of(one) == dataset_id)
-        rest = [one for one in stored if dataset_of(one) != dataset_id]
-        self._note(name, dataset_id, segments.segment(was), None)
-        if self.change.received_at is None:
-            row = HistoryRow(self.change.id, name, dataset_id, self.now_text, self.now_text, "", None, "deleted")
-            self.history.append(row)
-        if not rest:
-            del self.names[at], self.segs[at], self.meta[name]
-            self.vals.pop(name, None)
-            if name in self.geo or _GEO in before:
-                self.geo[name] = None
-            return
-        self.meta[name] = {other: list(kept) for other, kept in entry.items() if other != dataset_id}
-        value = _packed(rest)
-        self.segs[at] = segments.segment(value)
-        self._index(name, before, value)
-
-    def drop_absent(self, doc: Doc) -> None:
-        """Remove what a replacement does not bring, and let nothing older come back."""
-        kept = {
-            (name, dataset_of(one))
-            for name, value in doc.items()
-            if name not in ENTITY_MEMBERS
-            for one in instances(value)
-        }
-        for name in list(self.names):
-            for dataset_id in list(self.meta[name]):
-                if (name, dataset_id) not in kept:
-                    self.remove(name, dataset_id)
-        if self.scopes is not None and "scope" not in doc:
-            self.scopes, self.changed = None, True
-        if self.expires_at is not None and "expiresAt" not in doc:
-            self.expires_at, self.changed = None, True
-        self.floor = max(self.floor, self.request_key)
-
-    def raise_floor(self, key: Key, *, everything: bool = False) -> None:
-        """Set the floor and remove what lies below it."""
-        self.floor = max(self.floor, key)
-        for name in list(self.names):
-            for dataset_id, stored in list(self.meta[name].items()):
-                if everything or _key(stored) < self.floor:
-                    self.remove(name, dataset_id)
-        keys = self.meta.get("@type", {})
-        kept = [] if everything else [one for one in self.types if _key(keys.get(one)) >= self.floor]
-        if kept != self.types:
-            self.types, self.changed = kept, True
-            self.meta["@type"] = {one: keys[one] for one in kept}
-        if self.scopes is not None and _key(self.meta.get("@scope", {}).get("")) < self.floor:
-            self.scopes, self.changed = None, True
-            self.meta.pop("@scope", None)
-        if self.expires_at is not None and _key(self.meta.get("@expiry", {}).get("")) < self.floor:
-            self.expires_at, self.changed = None, True
-            self.meta.pop("@expiry", None)
-
-    def take_types(self, types: Iterable[str], key: Key, *, replacing: bool = False) -> None:
-        """Add entity types (5.5.8: types are only ever added), or with `replacing` set them."""
-        given = list(types)
-        keys = {} if replacing else dict(self.meta.get("@type", {}))
-        if replacing and set(given) != set(self.types):
-            self.types, self.changed = [], True
-        for one in given:
-            highest = list(max(key, _key(keys.get(one))))
-            if keys.get(one) != highest:
-                keys[one], self.moved = highest, True
-            if one not in self.types:
-                self.types.append(one)
-                self.changed = True
-        self.meta["@type"] = keys
-
-    def take_scope(self, scope: list[str], key: Key) -> None:
-        """Set the scope unless a higher key has set it."""
-        if key < _key(self.meta.get("@scope", {}).get("")):
-            return
-        if self.meta.get("@scope") != {"": list(key)}:
-            self.meta["@scope"], self.moved = {"": list(key)}, True
-        if self.scopes != list(scope):
-            self.scopes, self.changed = list(scope), True
-
-    def take_expiry(self, text: str, key: Key) -> None:
-        """Set when the entity expires (4.22) unless a higher key has set it."""
-        if key < _key(self.meta.get("@expiry", {}).get("")):
-            return
-        if self.meta.get("@expiry") != {"": list(key)}:
-            self.meta["@expiry"], self.moved = {"": list(key)}, True
-        canonical = times.canonical(text)
-        expires = times.to_datetime(canonical) if canonical else None
-        if expires != self.expires_at:
-            self.expires_at, self.changed = expires, True
-
-    def result(self) -> Result:
-        """Conclude."""
-        attrs = list(self.attrs.values())
-        version = self.version + 1
-        if not self.types and not self.names:
-            return self._gone(attrs)
-        seen = self.changed or bool(attrs)
-        if self.floor != _NO_FLOOR:
-            self.meta["@floor"] = {"": list(self.floor)}
-        if not seen and not self.moved and self.floor == self.old_floor:
-            return Result("noop", None, self.version, {}, self.history)
-        if not seen and self.row is not None:
-            silent = replace(self._row(self.version), modified_at=self.row.modified_at)
-            return Result("noop", silent, self.version, {}, self.history)
-        outcome: Outcome = "created" if self.row is None else "updated"
-        return Result(outcome, self._row(version), version, self.geo, self.history, attrs)
-
-    def _gone(self, attrs: list[AttrPatch]) -> Result:
-        """Conclude where nothing of the entity is left."""
-        if self.row is None:
-            left = Tombstone(self.floor, self.version) if self.floor != self.old_floor else None
-            return Result("noop", None, self.version, {}, self.history, [], left)
-        version = self.version + 1
-        return Result("deleted", None, version, self.geo, self.history, attrs, Tombstone(self.floor, version))
-
-    def _row(self, version: int) -> Row:
-        created_at = self.now if self.row is None else self.row.created_at
-        return Row(
-            self.change.id,
-            self.types,
-            self.scopes,
-            self.names,
-            self.segs,
-            self.vals,
-            self.meta,
-            created_at,
-            self.now,
-            version,
-            self.expires_at,
-        )
-
-    def _index(self, name: str, before: str, value: Instance | list[Instance]) -> None:
-        """Keep `vals` and the geometries in step with an attribute; `before` is the segment that it had."""
-        self.vals[name] = segments.scalar_of(value)
-        geometry = segments.geometry_of(value)
-        if geometry is not None or name in self.geo or _GEO in before:
-            self.geo[name] = geometry
-
-    def _note(self, name: str, dataset_id: str, was: str | None, now: str | None) -> None:
-        first = self.attrs.get((name, dataset_id))
-        before = was if first is None else first.was
-        self.attrs[name, dataset_id] = AttrPatch(name, dataset_id, before, now)
-
-
-def _put_among(
-    stored: Instance | list[Instance], dataset_id: str, instance: Instance
-) -> tuple[str | None, Instance | list[Instance]]:
-    """Put an instance among those stored; return the text it replaces and the new value."""
-    was: str | None = None
-    found = list(instances(stored))
-    for at, one in enumerate(found):
-        if dataset_of(one) == dataset_id:
-            was = segments.segment(one)
-            found[at] = instance
-            break
-    else:
-        found.append(instance)
-    return was, _packed(found)
-
-
-def _packed(found: list[Instance]) -> Instance | list[Instance]:
-    return found[0] if len(found) == 1 and "datasetId" not in found[0] else found
-
-
-def _key(stored: list[str] | None) -> Key:
-    """Return the order key of a meta entry: [observed, created, modified, received, event], or a bare key of three."""
-    if stored is None:
-        return _NO_FLOOR
-    if len(stored) == 3:
-        return (stored[0], stored[1], stored[2])
-    return (stored[0], stored[3] or "", stored[4] or "")

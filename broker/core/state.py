@@ -1,0 +1,111 @@
+"""What a write of an entity is about: the stored row, the change, and what it comes to.
+
+`broker.core.patch` says how one follows from the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+from broker.core import change as change_event
+from broker.core.entity import Doc
+
+__all__ = ["AttrPatch", "Change", "ChangeKind", "HistoryRow", "Key", "Outcome", "Result", "Row", "Tombstone"]
+
+Key: TypeAlias = tuple[str, str, str]
+"""(observed, received, event): canonical times (`times.canonical`), then the envelope's event id or ""."""
+
+ChangeKind: TypeAlias = Literal["create", "upsert_replace", "upsert_update", "ingest_merge", "ingest_replace", "delete"]
+Outcome: TypeAlias = Literal["created", "updated", "deleted", "noop", "conflict", "missing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """What is left of an entity that is gone."""
+
+    floor: Key
+    version: int
+
+
+@dataclass(slots=True)
+class Row:
+    """One stored entity. `meta`: {IRI: {datasetId or "": [observed, createdAt, modifiedAt, received, event]}}."""
+
+    id: str
+    types: list[str]
+    scopes: list[str] | None
+    names: list[str]
+    segs: list[str]
+    vals: dict[str, Any]
+    meta: dict[str, dict[str, list[str]]]
+    created_at: datetime
+    modified_at: datetime
+    version: int
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A write of one entity. `received_at` and `event` are the envelope's; a request's write has neither.
+
+    `delete` with a `received_at` is a feed's, which obeys the apply rule. `doc` is None for `delete`.
+    `overwrite` False makes `upsert_update` leave existing attributes alone (5.6.3, noOverwrite).
+    """
+
+    kind: ChangeKind
+    id: str
+    doc: Doc | None = None
+    received_at: str | None = None
+    event: str = ""
+    cause: str = ""
+    overwrite: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """An attribute instance for the history. `attr` "" is the entity itself (kind `deleted` or `replaced`)."""
+
+    entity: str
+    attr: str
+    dataset_id: str
+    observed_at: str
+    received_at: str
+    event: str
+    body: str | None
+    kind: Literal["value", "deleted", "replaced"] = "value"
+
+
+@dataclass(frozen=True, slots=True)
+class AttrPatch:
+    """An attribute instance before and after, as JSON texts."""
+
+    name: str
+    dataset_id: str
+    was: str | None
+    now: str | None
+
+
+@dataclass(slots=True)
+class Result:
+    """What a change comes to.
+
+    `row`: what to store if not None (a `noop` may have one: order keys moved, nothing that anybody can see did, so the
+    version stays and no event is told). With outcome `deleted` the stored row is to go. `tombstone`: to be kept, if not
+    None, where no row is. `geo`: EWKB per touched GeoProperty, None where the geometry is to go. `version`: the change
+    event's. `history` is to be stored whatever the outcome.
+    """
+
+    outcome: Outcome
+    row: Row | None = None
+    version: int = 0
+    geo: dict[str, bytes | None] = field(default_factory=dict)
+    history: list[HistoryRow] = field(default_factory=list)
+    attrs: list[AttrPatch] = field(default_factory=list)
+    tombstone: Tombstone | None = None
+
+    @property
+    def op(self) -> change_event.Op | None:
+        """The change event's `op`, None where there is no event to tell."""
+        return self.outcome if self.outcome in ("created", "updated", "deleted") else None
