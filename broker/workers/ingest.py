@@ -38,7 +38,7 @@ __all__ = ["Ingest", "changes_of", "store"]
 
 _log = structlog.get_logger(__name__)
 _TAKEN = Counter("datapolis_ingest_records", "Records consumed, by outcome", ["outcome"])
-_SECONDS = Histogram("datapolis_ingest_seconds", "Time of a batch, by stage", ["stage"])
+SECONDS = Histogram("datapolis_ingest_seconds", "Time of a batch, by stage", ["stage"])
 _LAG = Gauge("datapolis_ingest_lag", "Records that wait on this worker's partitions")
 
 _KINDS: Mapping[str, ChangeKind] = {"merge": "ingest_merge", "replace": "ingest_replace", "delete": "delete"}
@@ -120,16 +120,16 @@ class Ingest:
 
     async def take(self, batch: Batch, moved: Callable[[Sequence[offsets.Advance]], None]) -> None:
         """Make a batch take effect, splitting it where the database refuses it. Raises Fenced and transient errors."""
-        rules = await self._current_rules()
+        rules = await self.current_rules()
         started = time.perf_counter()
         decoded = [(message, _admit(message, rules, self._optouts)) for message in batch.all()]
-        _SECONDS.labels("decode").observe(time.perf_counter() - started)
+        SECONDS.labels("decode").observe(time.perf_counter() - started)
         await self._take(Step(decoded, batch.steps()), moved)
 
     async def _take(self, step: Step, moved: Callable[[Sequence[offsets.Advance]], None]) -> None:
         started = time.perf_counter()
         try:
-            await self._store(step)
+            await self.apply(step)
         except _DATA_FAULTS as error:
             if len(step.decoded) == 1:
                 message, found = step.decoded[0]
@@ -143,18 +143,18 @@ class Ingest:
                 await self._take(part, moved)
             return
         moved(step.steps)
-        _SECONDS.labels("store").observe(time.perf_counter() - started)
+        SECONDS.labels("store").observe(time.perf_counter() - started)
         refused = sum(isinstance(found, Refusal) for _, found in step.decoded)
         _TAKEN.labels("stored").inc(len(step.decoded) - refused)
         _TAKEN.labels("rejected").inc(refused)
 
-    async def _store(self, step: Step) -> None:
+    async def apply(self, step: Step) -> None:
         now = datetime.now(UTC)
         async with self._pool.tx(None) as conn:
             await offsets.advance(conn, self._source.consumer, self._source.owner, step.steps)
             await store(conn, step.decoded, self._schemas, now, self._prefix)
 
-    async def _current_rules(self) -> Rules:
+    async def current_rules(self) -> Rules:
         if self._rules is None or time.monotonic() - self._rules_at > self._rules_s:
             async with self._pool.lend(None) as conn:
                 self._schemas = await admission.schemas(conn)
