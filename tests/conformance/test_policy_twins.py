@@ -206,7 +206,7 @@ async def test_a_later_change_of_a_hidden_attribute_leaves_no_trace(alone: Gover
     }
     async with alone.pool.tx(DEFAULT_SCHEMA) as conn:
         outcomes = await apply(
-            conn, "default", [Change("upsert_update", later["id"], later)], NOW + timedelta(minutes=1)
+            conn, "default", [Change("upsert_update", "urn:ngsi-ld:Vehicle:003", later)], NOW + timedelta(minutes=1)
         )
     assert [one.result for one in outcomes] == ["updated"]
     found = await answers(alone)
