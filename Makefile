@@ -66,7 +66,7 @@ bench: ## the benchmarks, as ratios taken in one run
 
 prove: ## the long proofs, resumable
 	@$(BOOTSTRAP) setup engines --browser
-	@DATAPOLIS_PROVE=1 $(PY) -m pytest -m prove --timeout 0 $(ARGS)
+	@DATAPOLIS_PROVE=1 $(PY) -m pytest tests/faults $(ARGS)
 
 conformance: ## the NGSI-LD Robot suite: make conformance SUITE=path/to/checkout
 	@$(BOOTSTRAP) setup engines
