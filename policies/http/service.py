@@ -1,0 +1,25 @@
+"""What the router needs while the application runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from policies.settings import PolicySettings
+from policies.store.connect import open_pool
+
+__all__ = ["service"]
+
+
+@asynccontextmanager
+async def service(app: FastAPI, settings: PolicySettings) -> AsyncIterator[None]:
+    """Open the trust's database for `policies.http.router` in the application's lifespan."""
+    pool = await open_pool(settings.dsn_policies.get_secret_value(), size=4)
+    app.state.trust_pool = pool
+    app.state.trust_settings = settings
+    try:
+        yield
+    finally:
+        await pool.close()

@@ -1,0 +1,173 @@
+"""The public side over HTTP: terms, agreements, and proofs that an outsider checks against the checkpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from base64 import b64decode
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+import pytest_asyncio
+from fastapi import FastAPI
+from granian.constants import Interfaces
+from granian.server.embed import Server
+
+from policies import PolicySettings
+from policies.audit import append, prepare, tree
+from policies.audit.checkpoint import LogKey, open_note
+from policies.audit.seal import seal_once
+from policies.http import router, service
+from policies.store import log
+from tests.policies.audit.test_record import record
+
+VEHICLE = "https://smartdatamodels.org/dataModel.Transportation/Vehicle"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One whole answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    def json(self) -> Any:
+        """Read the body."""
+        return json.loads(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Asks a server."""
+
+    http: aiohttp.ClientSession
+    base: str
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None, accept: str = "*/*") -> Answer:
+        """Send GET and read the whole answer."""
+        async with self.http.get(self.base + path, params=params, headers={"Accept": accept}) as answer:
+            return Answer(answer.status, answer.headers, await answer.text())
+
+
+@pytest_asyncio.fixture
+async def client(settings: PolicySettings, conn: asyncpg.Connection) -> AsyncIterator[Client]:
+    app = FastAPI()
+    app.include_router(router, prefix="/trust")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = Server(app, address="127.0.0.1", port=port, interface=Interfaces.ASGINL, log_enabled=False)
+    serving = asyncio.create_task(server.serve())
+    async with service(app, settings), aiohttp.ClientSession() as http:
+        opened = Client(http, f"http://127.0.0.1:{port}")
+        for _ in range(100):
+            try:
+                await opened.get("/trust/domains")
+                break
+            except aiohttp.ClientConnectionError:
+                await asyncio.sleep(0.05)
+        yield opened
+    server.stop()  # type: ignore[no-untyped-call]
+    await serving
+
+
+async def test_terms_as_json(client: Client) -> None:
+    answer = await client.get("/trust/terms/mobility")
+    assert answer.status == 200
+    assert answer.headers["vary"] == "Accept"
+    body = answer.json()
+    assert body["domain"] == "mobility"
+    assert body["licence"] == "https://creativecommons.org/licenses/by/4.0/"
+    assert body["types"] == [VEHICLE]
+    assert body["how_to_apply"].startswith("Write to mobility@harbour.example and name your organisation")
+    agreements = {item["uid"].rpartition(":")[2]: item for item in body["agreements"]}
+    assert set(agreements) == {
+        "catalog-mobility",
+        "mobility-dept-mobility",
+        "public-mobility",
+        "rideflow-mobility",
+        "steward-mobility",
+        "uni-air-mobility",
+    }
+    assert agreements["rideflow-mobility"]["status"] == "active"
+    assert agreements["rideflow-mobility"]["permission"][0]["target"]["types"] == [VEHICLE]
+
+
+async def test_terms_as_a_page(client: Client) -> None:
+    for path in ("/trust/terms", "/trust/terms/mobility", "/trust/terms/environment", "/trust/terms/requests"):
+        answer = await client.get(path, accept="text/html,application/xhtml+xml,*/*;q=0.8")
+        assert answer.headers["content-type"].startswith("text/html")
+        assert "<h1>Terms of use" in answer.text
+    assert "not named" in answer.text, "the requests domain has no steward"
+    page = (await client.get("/trust/terms/mobility", accept="text/html")).text
+    assert "RideFlow (journey planner)" in page
+    assert "all but fleetVehicleId" in page
+    assert "any but Marketing" in page
+
+
+async def test_unknown_domain(client: Client) -> None:
+    answer = await client.get("/trust/terms/nowhere")
+    assert (answer.status, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert answer.json()["detail"] == "there is no domain 'nowhere'; the domains are listed at /trust/domains"
+
+
+async def test_domains_and_agreements(client: Client, conn: asyncpg.Connection) -> None:
+    domains = (await client.get("/trust/domains")).json()["domains"]
+    assert [item["name"] for item in domains] == ["environment", "mobility", "platform", "requests"]
+    assert domains[3]["steward"] is None
+    listed = (await client.get("/trust/agreements", params={"domain": "requests"})).json()["agreements"]
+    assert [item["uid"].rpartition(":")[2] for item in listed] == [
+        "catalog-requests",
+        "public-requests",
+        "requests-dept-requests",
+        "steward-requests",
+    ]
+    one = await client.get(listed[1]["url"])
+    assert one.headers["content-type"] == "application/ld+json"
+    assert one.json()["@context"][0] == "http://www.w3.org/ns/odrl.jsonld"
+    await conn.execute("UPDATE policies.agreements SET status = 'applied' WHERE uid = $1", listed[1]["uid"])
+    assert (await client.get(listed[1]["url"])).status == 404, "what is only applied for is not public"
+
+
+async def test_a_receipt_is_proven(client: Client, conn: asyncpg.Connection, tmp_path: Path) -> None:
+    key = LogKey.load("log.city.example", tmp_path / "log.pem")
+    assert (await client.get("/trust/log/checkpoint")).status == 404
+    assert (await client.get("/trust/log/key")).status == 404
+    first = prepare(record(entities=1))
+    await append(conn, [first])
+    unsealed = await client.get("/trust/log/proof", params={"id": first.receipt})
+    assert unsealed.status == 404
+    await seal_once(conn, key)
+    old = open_note((await client.get("/trust/log/checkpoint")).text, key.vkey)
+    await append(conn, [prepare(record(entities=n)) for n in range(9)])
+    await seal_once(conn, key)
+    await log.put_key(conn, key.vkey)
+    assert (await client.get("/trust/log/key")).text.strip() == key.vkey
+    new = open_note((await client.get("/trust/log/checkpoint")).text, key.vkey)
+
+    proof = (await client.get("/trust/log/proof", params={"id": first.receipt})).json()
+    receipt_c = bytes.fromhex(first.receipt.partition(":")[2])
+    path = [b64decode(item) for item in proof["path"]]
+    assert proof["size"] == new.size
+    assert tree.verify_inclusion(tree.leaf_hash(receipt_c), proof["index"], new.size, path, new.root)
+
+    grown = (await client.get("/trust/log/consistency", params={"old": str(old.size)})).json()
+    path = [b64decode(item) for item in grown["path"]]
+    assert tree.verify_consistency(old.size, new.size, path, old.root, new.root)
+
+    found = (await client.get("/trust/log/leaf", params={"id": first.id})).json()
+    assert found == {"id": first.id, "index": proof["index"], "c": receipt_c.hex(), "erased": False}
+    assert "rideflow" not in str(found)
+
+
+async def test_bad_questions_to_the_log(client: Client) -> None:
+    for path in ("proof?id=x", "leaf?id=x", "consistency?old=0", "consistency?old=5&new=9"):
+        answer = await client.get(f"/trust/log/{path}")
+        assert answer.status == 400
+        assert answer.headers["content-type"] == "application/problem+json"
