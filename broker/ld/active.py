@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -110,12 +111,17 @@ class Active:
         initial = self.processor._get_initial_context(self.options)
         local = [*flat, load.context(load.CORE_CONTEXT)["@context"]]
         try:
-            self.context: dict[str, Any] = self.processor.process_context(initial, local, self.options)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", SyntaxWarning)  # a term such as "@foo" is ignored, by the standard
+                self.context: dict[str, Any] = self.processor.process_context(initial, local, self.options)
+            self.mappings: Mapping[str, Any] = self.context["mappings"]
+            self.inverse: Mapping[str, Any] = self.processor._get_inverse_context(self.context)
+            self._prepare()
         except jsonld.JsonLdError as error:
             raise BadRequestData(f"@context: {error.args[0] if error.args else error}") from error
-        self.mappings: Mapping[str, Any] = self.context["mappings"]
-        self.inverse: Mapping[str, Any] = self.processor._get_inverse_context(self.context)
-        self._prepare()
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            # pyld does not check every member of a definition before it uses it
+            raise BadRequestData(f"@context: a definition in it is malformed ({error!r:.80})") from error
 
     def under(self, source: Any) -> Active:
         """Return the same context under the name that another request gave it; what is known of names is shared."""

@@ -216,6 +216,7 @@ async def test_nobody_home(client: ClientSession) -> None:
         ({"@import": "https://a.example/"}, "@import is not taken"),
         ({"@context": {}}, "inside a @context"),
         ({"speed": 5}, "@context: "),
+        ({"@language": {"a": 1}, "speed": {"@id": "https://a.example/s", "@type": {"b": 2}}}, "@context: "),
         ([[{"a": "https://a.example/"}] * 100], "more than 64 parts"),
     ],
     ids=lambda value: str(value)[:40],
@@ -223,6 +224,11 @@ async def test_nobody_home(client: ClientSession) -> None:
 async def test_what_is_no_context(source: Any, message: str) -> None:
     with pytest.raises(BadRequestData, match=message):
         await Contexts().resolve(source)
+
+
+async def test_a_term_that_looks_like_a_keyword_is_ignored() -> None:
+    active = await Contexts().resolve({"@foo": "https://a.example/", "bar": "https://a.example/bar"})
+    assert active.expand_term("bar") == "https://a.example/bar"
 
 
 async def test_a_context_that_includes_itself_ends(site: Site, client: ClientSession) -> None:
