@@ -93,6 +93,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
         self.source = source
         self.held: dict[tuple[str, int], Position] = {}
         self.assigned = asyncio.Event()
+        self._fetched: dict[tuple[str, int], int] = {}
         self.generation = 0
         """Raised by every assignment."""
         self._pool = pool
@@ -147,10 +148,12 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
             fresh = [_message(record) for record in records if record.offset >= at.next]
             if not fresh:
                 continue
-            if fresh[0].offset > at.next > 0:
+            expected = max(at.next, self._fetched.get((tp.topic, tp.partition), 0))
+            if fresh[0].offset > expected > 0:
                 _log.warning(
-                    "consumer.gap", topic=tp.topic, partition=tp.partition, expected=at.next, found=fresh[0].offset
+                    "consumer.gap", topic=tp.topic, partition=tp.partition, expected=expected, found=fresh[0].offset
                 )
+            self._fetched[tp.topic, tp.partition] = fresh[-1].offset + 1
             messages[tp.topic, tp.partition] = fresh
             stood[tp.topic, tp.partition] = at
         return Batch(messages, stood)
@@ -193,6 +196,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
         for (topic, partition), at in held.items():
             self._kafka.seek(TopicPartition(topic, partition), at.next)
         self.held = held
+        self._fetched.clear()
         self.generation += 1
         self.assigned.set()
         _log.info("consumer.assigned", group=self.source.group, owner=self.source.owner, partitions=len(held))

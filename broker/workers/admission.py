@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import orjson
 
@@ -46,8 +47,7 @@ def admit(message: Message, rules: Rules, optouts: Container[tuple[str, str]]) -
     except EnvelopeError as error:
         detail = error.detail.removeprefix(f"{error.member}: ")
         return Refusal("envelope", "malformed", error.member, _without_values(detail), _feed_of(message.value))
-    wanted = topics.entities(envelope.domain) if _nameable(envelope.domain) else ""
-    if not wanted or not message.topic.endswith(wanted):
+    if not message.topic.endswith(_topic(envelope.domain)):
         return _refuse(envelope, "domain", "domain", "produce a domain's envelopes to the topic of that domain")
     if envelope.tenant not in rules.tenants:
         return _refuse(envelope, "tenant", "tenant", "have the steward create the tenant first")
@@ -100,9 +100,16 @@ def _feed_of(value: bytes) -> str:
     return feed if isinstance(feed, str) and _nameable(feed) else topics.UNKNOWN_FEED
 
 
+@lru_cache(maxsize=4096)
 def _nameable(name: str) -> bool:
+    """Say whether a feed or domain can name a topic."""
     try:
         topics.dead(name)
     except ValueError:
         return False
     return True
+
+
+@lru_cache(maxsize=4096)
+def _topic(domain: str) -> str:
+    return topics.entities(domain) if _nameable(domain) else "\0"
