@@ -15,7 +15,7 @@ The law is that of `broker.core.access`. How it is applied:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -74,7 +74,16 @@ def _all_of(items: Iterable[Node]) -> Node:
         kept.update(dict.fromkeys(item.items if isinstance(item, And) else (item,)))
     if FALSE in kept:
         return FALSE
+    for item in [one for one in kept if isinstance(one, Or) and _follows(one, kept)]:
+        del kept[item]
     return next(iter(kept)) if len(kept) == 1 else And(tuple(kept))
+
+
+def _follows(either: Or, known: Collection[Node]) -> bool:
+    """Say whether one of the items is known to hold."""
+    return any(
+        item in known or (isinstance(item, And) and all(one in known for one in item.items)) for item in either.items
+    )
 
 
 def _any_of(items: Iterable[Node]) -> Node:
@@ -129,7 +138,8 @@ def narrow(query: Query, access: Access) -> Query:
     """Return the query that finds what `query` finds among what the caller may see."""
     known = _known_types(query.where)
     visible = _cached(lambda attr: attr_visible(attr, access, known))
-    return replace(query, where=_all_of((_gate(query.where, visible), entity_visible(access, known))))
+    gated = _gate(query.where, visible)
+    return replace(query, where=_all_of((gated, entity_visible(access, known | _known_types(gated)))))
 
 
 def _known_types(node: Node) -> frozenset[str]:

@@ -70,7 +70,7 @@ class _Term:
     @property
     def segment(self) -> str:
         row = self.params.alias
-        return f"({row}.segs[array_position({row}.names, {self.attr})])::jsonb"
+        return f"(({row}.segs[array_position({row}.names, {self.attr})])::jsonb)"
 
     # ---- predicates
 
@@ -176,7 +176,8 @@ class _Term:
 
 
 def _no_relationship(instance: str) -> str:
-    return f"({instance} -> 'object') IS NULL AND ({instance} -> 'objectList') IS NULL"
+    """Test an instance. The planner takes `IS NULL` for rare and would think the elements dear to search."""
+    return f"NOT {instance} ? 'object' AND NOT {instance} ? 'objectList'"
 
 
 def _array_of(value: str) -> str:
