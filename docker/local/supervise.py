@@ -41,9 +41,7 @@ class Supervisor:
         self.config = profile.folder / "supervisord.conf"
         self._pidfile = profile.folder / "supervisord.pid"
         self._marker = f"DATAPOLIS_INSTANCE={profile.folder}"
-        # Unix socket paths end at 107 bytes, and a checkout may stand deeper than that.
-        digest = hashlib.sha256(str(profile.folder).encode()).hexdigest()[:12]
-        self._socket = Path(tempfile.gettempdir()) / f"datapolis-{os.geteuid()}-{digest}" / "supervisor.sock"
+        self._socket = _socket_path(profile.folder)
 
     def running(self) -> bool:
         """Say whether supervisord answers."""
@@ -63,6 +61,7 @@ class Supervisor:
         if self.running():
             self._reread()
         else:
+            self._sweep()
             self._launch()
 
     def start(self, programs: Sequence[Program], timeout_s: float) -> None:
@@ -110,6 +109,11 @@ class Supervisor:
             if not self.running() and time.monotonic() > deadline - timeout_s + 3:
                 break
             time.sleep(0.1)
+        self._sweep()
+        shutil.rmtree(self._socket.parent, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """End what is left of this instance when its supervisord is gone or cannot be spoken to any more."""
         for sign, wait_s in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
             left = self._members()
             for pid in left:
@@ -120,7 +124,6 @@ class Supervisor:
         left = self._members()
         if left:
             raise Trouble(f"These processes would not stop: {sorted(left)}.", "Stop them by hand: kill -9 PID")
-        shutil.rmtree(self._socket.parent, ignore_errors=True)
 
     def _members(self) -> set[int]:
         """Return the live processes of this instance: by marker in their environment, and PostgreSQL by its pid file.
@@ -244,6 +247,15 @@ stdout_logfile = {self.logs / program.name}.log
 stdout_logfile_maxbytes = 20MB
 stdout_logfile_backups = 1
 """
+
+
+def _socket_path(folder: Path) -> Path:
+    """Return where supervisord listens: in the folder, else (sockets' paths end at 107 bytes) under /tmp."""
+    path = folder / "supervisor" / "control.sock"
+    if len(os.fsencode(path)) < 90:  # supervisord binds a longer, temporary name first
+        return path
+    digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"datapolis-{os.geteuid()}-{digest}" / "control.sock"
 
 
 def log_tail(log: Path, lines: int = 6) -> str:
