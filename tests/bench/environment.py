@@ -1,0 +1,124 @@
+"""What the benchmarks run on: the test engines, a fresh database with the sample city in force, and rows of results."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import statistics
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from docker import migrate
+from docker.local import credentials
+from docker.local.stack import ROOT, profile
+from policies.agreements.lifecycle import apply_agreements, apply_domains
+from policies.city import open_city
+from policies.store.connect import connect
+from tests.fixtures import postgres
+from tests.fixtures.engines import Engines, _in_use
+from tests.fixtures.postgres import Database
+from tests.fixtures.tokens import TestIssuer, issuer_of
+
+__all__ = ["Measured", "admitted", "city_in_force", "database", "issuing", "measured"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One row of PERFORMANCE's goals: the ratio's median over the rounds and its range."""
+
+    row: str
+    what: str
+    ratio: float
+    low: float
+    high: float
+    rounds: int
+    floor: float
+    aim: float
+    prototype: str
+    note: str = ""
+
+    @property
+    def met(self) -> bool:
+        """Say whether the floor holds."""
+        return self.ratio >= self.floor
+
+    def result(self) -> dict[str, Any]:
+        """Give it as JSON has it."""
+        return {**asdict(self), "met": self.met}
+
+
+def measured(
+    row: str, what: str, ratios: Sequence[float], floor: float, aim: float, prototype: str, note: str = ""
+) -> Measured:
+    """Sum up the ratios of the rounds."""
+    middle = statistics.median(ratios)
+    return Measured(
+        row,
+        what,
+        round(middle, 3),
+        round(min(ratios), 3),
+        round(max(ratios), 3),
+        len(ratios),
+        floor,
+        aim,
+        prototype,
+        note,
+    )
+
+
+@contextmanager
+def database() -> Iterator[Database]:
+    """Give a fresh migrated database on the test engines, which are started where they are not up."""
+    with _in_use() as fresh:
+        instance = profile("test")
+        ports = instance.ports
+        yield from _copied(
+            Engines(
+                postgres_port=ports["postgres"],
+                kafka=f"127.0.0.1:{ports['kafka']}",
+                opa=f"http://127.0.0.1:{ports['opa']}",
+                mqtt=("127.0.0.1", ports["mqtt"]),
+                passwords=credentials.load(instance.folder),
+                fresh=fresh,
+            )
+        )
+
+
+def _copied(engines: Engines) -> Iterator[Database]:
+    digest = hashlib.sha256(migrate.ROLES_SQL.read_bytes())
+    for each in migrate.migrations():
+        digest.update(f"{each.package}/{each.name}\0{each.text}\0".encode())
+    name = f"template_{digest.hexdigest()[:16]}"
+    asyncio.run(postgres._make_template(engines, name))
+    with postgres.copied(engines, name) as found:
+        yield found
+
+
+@contextmanager
+def issuing() -> Iterator[TestIssuer]:
+    """Run a token issuer."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield from issuer_of(Path(folder))
+
+
+def city_in_force(found: Database) -> None:
+    """Put the sample city's domains and agreements into force."""
+
+    async def put() -> None:
+        connection = await connect(found.dsn("policies"))
+        city = open_city(ROOT / "city")
+        await apply_domains(connection, city, "urn:party:steward")
+        await apply_agreements(connection, city, "urn:party:steward")
+        await connection.close(timeout=5)
+
+    asyncio.run(put())
+
+
+def admitted(order: random.Random, ways: Sequence[str]) -> list[str]:
+    """Give the ways of one round in random order."""
+    return order.sample(list(ways), len(ways))
