@@ -12,30 +12,35 @@ from catalog.broker import Broker
 from catalog.catalogue import Reader
 from catalog.city import read_city
 from catalog.http import health, problems, routes
-from catalog.http.headers import SecurityHeaders
+from catalog.http.headers import HeadAsGet, SecurityHeaders
 from catalog.portal import pages
 from catalog.portal.live import LiveMap
 from catalog.settings import Settings
 from catalog.store.connect import open_pool
+from policies import PolicySettings
+from policies import http as trust
 from policies.egress import session
 
 __all__ = ["create_app"]
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """Build the application; it opens its connections when it starts serving."""
-    settings = settings or Settings()
+def create_app(settings: Settings | None = None, trust_settings: PolicySettings | None = None) -> FastAPI:
+    """Build the application; it opens its connections when it starts serving. Settings come from the environment."""
+    settings, trust_settings = settings or Settings(), trust_settings or PolicySettings()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool = await open_pool(settings.dsn_catalog.get_secret_value())
         http = session(settings.egress, settings.read_timeout_s)
         try:
-            public = Broker(http, settings.broker_url, purpose=settings.public_purpose)
-            app.state.pool = pool
-            app.state.reader = Reader(pool, read_city(settings.city), settings.catalog_url, settings.broker_for_others)
-            app.state.live = LiveMap(public, settings.live_ttl_s, settings.live_most)
-            yield
+            async with trust.service(app, trust_settings):
+                public = Broker(http, settings.broker_url, purpose=settings.public_purpose)
+                app.state.pool = pool
+                app.state.reader = Reader(
+                    pool, read_city(settings.city), settings.catalog_url, settings.broker_for_others
+                )
+                app.state.live = LiveMap(public, settings.live_ttl_s, settings.live_most)
+                yield
         finally:
             await http.close()
             await pool.close()
@@ -43,8 +48,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(title="Datapolis catalog", version="0.1.0", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.settings = settings
     problems.install(app)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(SecurityHeaders)
     for part in (health.router, routes.router, pages.router):
         app.include_router(part)
+    app.include_router(trust.router, prefix="/trust")
     app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
     return app

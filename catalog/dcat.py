@@ -1,7 +1,7 @@
 """Write the catalog as DCAT-AP 3.0.1 (rdflib graph).
 
 The graph is self-contained: every term of an outside vocabulary carries the class and label that the profile asks for,
-so that a validator needs no imports. URIs below the catalog's own base can be fetched.
+so that a validator needs no imports. There are no blank nodes: every node has a URI that stays from harvest to harvest.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from datetime import datetime
 from urllib.parse import quote
 
 from rdflib import DCAT, DCTERMS, FOAF, ODRL2, RDF, RDFS, SKOS, XSD, Graph, Literal, Namespace, URIRef
-from rdflib.term import BNode, Node
+from rdflib.term import Node
 
 from catalog import vocabulary
 from catalog.dataset import Agent, Catalogue, Dataset, Extent, local_name, words
@@ -154,26 +154,24 @@ def _offer(graph: Graph, catalogue: Catalogue, dataset: Dataset, of: URIRef) -> 
     graph.add((uri, RDF.type, ODRL2.Offer))
     graph.add((uri, ODRL2.uid, uri))
     graph.add((uri, RDFS.seeAlso, URIRef(f"{catalogue.base_url}/trust/terms/{dataset.domain}")))
-    permission = BNode()
+    permission = _term(graph, f"{of}#permission", ODRL2.Permission)
     graph.add((uri, ODRL2.permission, permission))
-    graph.add((permission, RDF.type, ODRL2.Permission))
     graph.add((permission, ODRL2.target, of))
     graph.add((permission, ODRL2.assigner, _agent(graph, dataset.publisher)))
     graph.add((permission, ODRL2.action, ODRL2.read))
-    for purpose in dataset.purposes[:1] if len(dataset.purposes) == 1 else ():
-        graph.add((permission, ODRL2.constraint, _purpose(graph, purpose)))
-    if len(dataset.purposes) > 1:
-        either = BNode()
+    purposes = [_purpose(graph, of, n, purpose) for n, purpose in enumerate(dataset.purposes, 1)]
+    if len(purposes) == 1:
+        graph.add((permission, ODRL2.constraint, purposes[0]))
+    elif purposes:
+        either = _term(graph, f"{of}#purposes", ODRL2.LogicalConstraint)
         graph.add((permission, ODRL2.constraint, either))
-        graph.add((either, RDF.type, ODRL2.LogicalConstraint))
-        for purpose in dataset.purposes:
-            graph.add((either, ODRL2["or"], _purpose(graph, purpose)))
+        for purpose in purposes:
+            graph.add((either, ODRL2["or"], purpose))
     return uri
 
 
-def _purpose(graph: Graph, purpose: str) -> BNode:
-    node = BNode()
-    graph.add((node, RDF.type, ODRL2.Constraint))
+def _purpose(graph: Graph, of: URIRef, number: int, purpose: str) -> URIRef:
+    node = _term(graph, f"{of}#purpose-{number}", ODRL2.Constraint)
     graph.add((node, ODRL2.leftOperand, ODRL2.purpose))
     graph.add((node, ODRL2.operator, ODRL2.isA))
     graph.add((node, ODRL2.rightOperand, URIRef(purpose)))

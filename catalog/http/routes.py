@@ -53,13 +53,18 @@ def _media(request: Request) -> str:
 
 
 async def _rdf(request: Request, graph: Graph, media: str) -> Response:
-    text = await run_in_threadpool(lambda: graph.serialize(format=_FORMS[media], auto_compact=True))
-    body = text.encode()
-    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    body, tag = await run_in_threadpool(_written, graph, media)
     headers = {"Vary": "Accept", "ETag": tag, "Cache-Control": "no-cache"}
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type=f"{media}; charset=utf-8" if media.startswith("text/") else media, headers=headers)
+
+
+def _written(graph: Graph, media: str) -> tuple[bytes, str]:
+    """The graph in a form, and its tag: of its triples, so that every worker gives the same one."""
+    triples = "\n".join(sorted(f"{s.n3()} {p.n3()} {o.n3()}" for s, p, o in graph))
+    digest = hashlib.sha256(f"{media}\n{triples}".encode()).hexdigest()
+    return graph.serialize(format=_FORMS[media], auto_compact=True).encode(), f'"{digest[:32]}"'
 
 
 def _to_page(path: str) -> Response:

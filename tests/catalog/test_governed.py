@@ -2,9 +2,282 @@
 
 from __future__ import annotations
 
-from tests.catalog.conftest import City
+import asyncio
+import http.client
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote, urlsplit
+
+import pytest
+from rdflib import DCAT, RDF, Graph
+from rdflib.compare import isomorphic
+
+from catalog.check import check
+from catalog.document import parse
+from policies.agreements.lifecycle import change_status
+from policies.store.connect import connect
+from tests.catalog.conftest import VEHICLE, City, vehicle
+
+RECEIPT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}:\S{40,}")
+PLATE = "https://smartdatamodels.org/dataModel.Transportation/fleetVehicleId"
 
 
-def test_smoke(governed: City) -> None:
-    """Look."""
-    print(governed.assess()["mobility"])
+def _ask(city: City, path: str, accept: str | None = None, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
+    """One request to the catalog, redirects not followed."""
+    connection = http.client.HTTPConnection(urlsplit(city.catalog).netloc, timeout=10)
+    connection.request(method, path, headers={"Accept": accept} if accept else {})
+    answer = connection.getresponse()
+    found = answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
+    connection.close()
+    return found
+
+
+def _gate(verdict: dict[str, Any], name: str) -> dict[str, Any]:
+    (found,) = (g for g in verdict["gates"] if g["gate"] == name)
+    return dict(found)
+
+
+def test_mobility_is_governed_on_evidence(governed: City) -> None:
+    """Seven gates pass, read from the broker and the trust by their public interfaces."""
+    governed.in_good_order()
+    found = governed.assess()["mobility"]
+    assert (found["status"], found["failing"], found["reason"]) == ("governed", [], "All 7 gates pass.")
+    assert [g["gate"] for g in found["gates"]] == [
+        "owner",
+        "steward",
+        "licence",
+        "purposes",
+        "policy",
+        "completeness",
+        "freshness",
+    ]
+    assert found["counts"] == {VEHICLE: 30}
+    assert [(f["feed"], f["received"], f["rejected"]) for f in found["feeds"]] == [("buses", 30, 0)]
+    assert set(found["gates"][0]) == {
+        "domain", "gate", "value", "target", "unit", "at", "expires", "source", "method", "pass", "reason",
+    }  # fmt: skip
+
+
+def test_requests_is_not_yet_and_says_why(governed: City) -> None:
+    """No steward is named and nothing has arrived: each is said."""
+    found = governed.assess()["requests"]
+    assert found["status"] == "not yet"
+    assert found["failing"] == ["steward", "completeness", "freshness"]
+    assert found["reason"] == (
+        "No steward is named who looks after this data. Completeness has not been measured yet. "
+        "No record has arrived yet."
+    )
+
+
+def test_a_stopped_feed_reverts_the_verdict_and_recovery_is_by_itself(governed: City) -> None:
+    """Freshness lapses with the last record, and comes back with the next."""
+    governed.in_good_order()
+    assert governed.assess()["mobility"]["status"] == "governed"
+    governed.feed("buses", "mobility", datetime.now(UTC) - timedelta(minutes=5), received=30, mapped=30, rejected=0)
+    stopped = governed.assess()["mobility"]
+    assert (stopped["status"], stopped["failing"]) == ("not yet", ["freshness"])
+    assert stopped["reason"] == "Nothing has arrived for 5 minutes; the objective is 30 seconds."
+    governed.in_good_order()
+    assert governed.assess()["mobility"]["status"] == "governed"
+    history = governed.get("/readiness/mobility")["history"]
+    assert [c["status"] for c in history[-3:]] == ["governed", "not yet", "governed"]
+    assert [c["failing"] for c in history[-3:]] == [[], ["freshness"], []]
+
+
+def test_quality_below_target_reverts_the_verdict(governed: City) -> None:
+    """One feed under the target is enough, and is named."""
+    governed.in_good_order()
+    governed.quality("buses", "mobility", 0.5)
+    found = governed.assess()["mobility"]
+    assert found["failing"] == ["completeness"]
+    assert found["reason"].startswith("buses is 50% complete; the target is ")
+    governed.in_good_order()
+    assert governed.assess()["mobility"]["failing"] == []
+
+
+def test_a_type_without_agreement_reverts_the_verdict(governed: City) -> None:
+    """With every reading agreement suspended the policy gate names the type; active again, it passes."""
+    uids = [a["uid"] for a in governed.get("/trust/terms/mobility")["agreements"]]
+    governed.in_good_order()
+    steps: tuple[Literal["suspended", "active"], ...] = ("suspended", "active")
+    for status in steps:
+        asyncio.run(_set_all(governed, uids, status))
+        found = governed.assess()["mobility"]
+        assert ("policy" in found["failing"]) is (status == "suspended")
+        if status == "suspended":
+            assert _gate(found, "policy")["reason"] == "No agreement in force covers Vehicle."
+    governed.in_good_order()
+    assert governed.assess()["mobility"]["failing"] == []
+
+
+async def _set_all(city: City, uids: list[str], status: Literal["suspended", "active"]) -> None:
+    conn = await connect(city.database.dsn("policies"))
+    try:
+        for uid in uids:
+            await change_status(conn, uid, status, "urn:party:steward", "a test of the policy gate")
+    finally:
+        await conn.close()
+
+
+@contextmanager
+def _declared_without(city: City, member: str) -> Iterator[None]:
+    """The domain's file with one member taken out, for a while."""
+    path = Path(city.environment["DATAPOLIS_CITY"]) / "domains" / "mobility.yaml"
+    text = path.read_text()
+    path.write_text("".join(line for line in text.splitlines(True) if not line.startswith(f"{member}:")))
+    try:
+        yield
+    finally:
+        path.write_text(text)
+
+
+@pytest.mark.parametrize(("member", "gate"), [("steward", "steward"), ("licence", "licence"), ("owner", "owner")])
+def test_a_declaration_taken_back_reverts_the_verdict(governed: City, member: str, gate: str) -> None:
+    """Within one round, with that gate and no other; it recovers when the line is back."""
+    governed.in_good_order()
+    with _declared_without(governed, member):
+        assert governed.assess()["mobility"]["failing"] == [gate]
+    assert governed.assess()["mobility"]["failing"] == []
+
+
+def test_the_catalog_conforms_and_is_the_same_in_every_form(governed: City) -> None:
+    """Turtle, JSON-LD and RDF/XML by Accept and by suffix; no violation of the official shapes."""
+    governed.assess()
+    graphs = {}
+    for media, suffix, form in (
+        ("text/turtle", "ttl", "turtle"),
+        ("application/ld+json", "jsonld", "json-ld"),
+        ("application/rdf+xml", "rdf", "xml"),
+    ):
+        status, headers, body = _ask(governed, "/catalog", media)
+        assert status == 200
+        assert headers["content-type"].split(";")[0] == media
+        assert headers["vary"] == "Accept"
+        graphs[form] = parse(body, form, governed.catalog + "/catalog")
+        assert isomorphic(graphs[form], parse(_ask(governed, f"/catalog.{suffix}")[2], form, governed.catalog))
+    assert isomorphic(graphs["turtle"], graphs["json-ld"])
+    assert isomorphic(graphs["turtle"], graphs["xml"])
+    report = check(graphs["turtle"])
+    assert report.violations == ()
+    assert report.datasets == 5
+    said = governed.run("catalog", "validate", governed.catalog + "/catalog")
+    assert re.fullmatch(r"http\S+: \d+ triples, 5 datasets, 0 violations, \d+ warnings\n", said)
+
+
+def test_every_dataset_can_be_fetched_at_its_own_uri(governed: City) -> None:
+    """Each dataset's URI answers with RDF about itself, and browsers are sent to its page."""
+    catalog = Graph().parse(data=_ask(governed, "/catalog", "text/turtle")[2], format="turtle")
+    uris = sorted(str(u) for u in catalog.subjects(RDF.type, DCAT.Dataset))
+    assert [u.removeprefix(governed.catalog) for u in uris] == [
+        "/catalog/datasets/environment/AirQualityObserved",
+        "/catalog/datasets/environment/NoiseLevelObserved",
+        "/catalog/datasets/environment/WeatherObserved",
+        "/catalog/datasets/mobility/Vehicle",
+        "/catalog/datasets/requests/ServiceRequest",
+    ]
+    for uri in uris:
+        status, _, body = _ask(governed, urlsplit(uri).path, "text/turtle")
+        assert status == 200
+        assert {str(u) for u in Graph().parse(data=body, format="turtle").subjects(RDF.type, DCAT.Dataset)} == {uri}
+    status, headers, _ = _ask(governed, "/catalog/datasets/mobility/Vehicle", "text/html")
+    assert (status, headers["location"]) == (303, "/domains/mobility#Vehicle")
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "status", "detail"),
+    [
+        ("/catalog", "image/png", 406, "Accept 'image/png' names none of text/turtle"),
+        (
+            "/catalog/datasets/mobility/Nothing",
+            None,
+            404,
+            "No dataset 'Nothing' in domain mobility; there are: Vehicle.",
+        ),
+        ("/readiness/nowhere", None, 404, "No domain 'nowhere'; there are: environment, mobility, requests."),
+        ("/live.geojson", None, 400, "query.domain: Field required"),
+        ("/live.geojson?domain=nowhere", None, 404, "No domain 'nowhere'"),
+        ("/basemap.geojson?west=1&south=0&east=1&north=1", None, 400, "west must be below east"),
+        ("/basemap.geojson?west=-500&south=0&east=1&north=1", None, 400, "query.west: "),
+        ("/catalog.csv", None, 404, "No form 'csv'; there are ttl, jsonld, rdf."),
+        ("/nothing", None, 404, "Not Found."),
+    ],
+)
+def test_problems_say_what_was_wrong(governed: City, path: str, accept: str | None, status: int, detail: str) -> None:
+    """RFC 9457, with a detail that names the member and what there is instead."""
+    found, headers, body = _ask(governed, path, accept)
+    assert (found, headers["content-type"]) == (status, "application/problem+json")
+    problem = json.loads(body)
+    assert (problem["status"], set(problem)) == (status, {"type", "title", "status", "detail"})
+    assert problem["detail"].startswith(detail)
+
+
+def test_the_live_map_is_read_as_the_public(governed: City) -> None:
+    """All buses, their positions and nothing else; the reading carries its receipt."""
+    governed.in_good_order()
+    status, headers, body = _ask(governed, "/live.geojson?domain=mobility")
+    assert (status, headers["content-type"]) == (200, "application/geo+json")
+    found = json.loads(body)
+    assert len(found["features"]) == 30
+    feature = next(f for f in found["features"] if f["id"] == "urn:ngsi-ld:Vehicle:0")
+    assert feature["geometry"] == vehicle(0)["location"]["value"]
+    assert set(feature["properties"]) == {"type", "observedAt"}
+    (reading,) = found["reading"]["types"]
+    assert (reading["outcome"], reading["count"], reading["shown"]) == ("read", 30, 30)
+    assert found["reading"]["party"] == "public"
+    assert len(reading["receipts"]) == 1
+    assert RECEIPT.fullmatch(reading["receipts"][0])
+    assert b"secret" not in body
+
+
+def test_one_entity_shows_what_the_public_may_see(governed: City) -> None:
+    """The attribute that the public agreement leaves out is not there, and the reading has a receipt of its own."""
+    path = f"/live/entity?domain=mobility&type=Vehicle&id={quote('urn:ngsi-ld:Vehicle:3')}"
+    status, _, body = _ask(governed, path)
+    found = json.loads(body)
+    assert status == 200
+    assert found["entity"]["id"] == "urn:ngsi-ld:Vehicle:3"
+    assert "location" in found["entity"]
+    assert PLATE not in found["entity"]
+    assert b"secret-3" not in body
+    assert RECEIPT.fullmatch(found["reading"]["receipt"])
+    assert _ask(governed, "/live/entity?domain=mobility&type=Vehicle&id=urn:x:none")[0] == 404
+
+
+def test_no_answer_calls_a_third_party(governed: City) -> None:
+    """Every page carries the policy that only this origin may be asked, and no framing."""
+    for path in ("/", "/domains/mobility", "/readiness", "/nothing", "/static/portal.css"):
+        _, headers, _ = _ask(governed, path)
+        assert "default-src 'none'; script-src 'self'" in headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+
+
+def test_unchanged_catalogs_are_not_sent_again(governed: City) -> None:
+    """ETag and If-None-Match; HEAD answers like GET, without the body."""
+    status, headers, body = _ask(governed, "/catalog.ttl", method="HEAD")
+    assert (status, body) == (200, b"")
+    connection = http.client.HTTPConnection(urlsplit(governed.catalog).netloc, timeout=10)
+    connection.request("GET", "/catalog.ttl", headers={"If-None-Match": headers["etag"]})
+    assert connection.getresponse().status == 304
+    connection.close()
+
+
+def test_the_command_prints_verdicts(governed: City) -> None:
+    """`assess --once` says each domain's verdict, and exits 1 while one is not yet governed."""
+    governed.in_good_order()
+    said = governed.run("catalog", "assess", "--once", expect=1).splitlines()
+    assert [line.partition(":")[0] for line in said] == ["environment", "mobility", "requests"]
+    assert said[1] == "mobility: governed. All 7 gates pass."
+
+
+def test_health_and_metrics(governed: City) -> None:
+    """The process tells how it is."""
+    assert _ask(governed, "/health/live")[0] == 200
+    assert _ask(governed, "/health/ready")[0] == 200
+    assert b"python_info" in _ask(governed, "/metrics")[2]
