@@ -74,12 +74,13 @@ class Fetcher:
         self._state = state
         self._step = prepare(feed, settings)
         self._decode = decoder(feed.decoder)
-        kept = state.read("position")
-        self._place: dict[str, Any] = kept.get("place", {})
-        self.rejected: int = int(kept.get("rejected", 0))
+        self._place: dict[str, Any] = {}
+        self.rejected = 0
+        self._recall()
 
     async def run(self, on_answer: Callable[[], None]) -> None:
         """Fetch for ever; `on_answer` is called after each payload taken. Raises what the source raises."""
+        self._recall()
         source = open_source(self.feed, self._settings)
         payloads = source.payloads(self._place)
         try:
@@ -90,6 +91,12 @@ class Fetcher:
             aclose = getattr(payloads, "aclose", None)
             if aclose is not None:
                 await aclose()
+
+    def _recall(self) -> None:
+        """Take up where this or another process left off."""
+        kept = self._state.read("position")
+        self._place = kept.get("place", {})
+        self.rejected = int(kept.get("rejected", 0))
 
     async def _take(self, payload: Payload) -> None:
         taken = 0
