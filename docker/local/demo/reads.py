@@ -97,38 +97,50 @@ async def refused_for_marketing(scene: Scene) -> None:
 
 
 async def narrowed_for_research(scene: Scene) -> None:
-    """Read the same vehicles as the researcher: fewer of them, and fewer attributes of each."""
-    query = "type=Vehicle&limit=1000&count=true"
+    """Ask for moving vehicles as the researcher: only those in the agreement's area, and fewer attributes of each."""
+    query = f"type=Vehicle&limit=1000&count=true&q={quote('speed>=0')}"
     vendor = await scene.entities(VENDOR, query, PROVISION)
     researcher = await scene.entities(RESEARCHER, query, RESEARCH)
     must(researcher.status == 200, "the researcher reads vehicles", f"{researcher.status} {researcher.body}")
-    must(0 < researcher.count < vendor.count, "the researcher sees fewer vehicles, not none", researcher.count)
-    seen = _attributes(researcher.body)
-    hidden = _attributes(vendor.body) - seen
+    must(0 < researcher.count < vendor.count, "the researcher finds fewer moving vehicles, not none", researcher.count)
+    seen, all_seen = _attributes(researcher.body), _attributes(vendor.body)
+    hidden = sorted(all_seen - seen)
     must(bool(hidden), "the researcher sees fewer attributes", seen)
     scene.show.table(
-        ["party", "vehicles", "attributes"],
+        ["party", "moving vehicles", "attributes"],
         [
-            (VENDOR, vendor.count, ", ".join(sorted(_attributes(vendor.body)))),
+            (VENDOR, vendor.count, ", ".join(sorted(all_seen))),
             (RESEARCHER, researcher.count, ", ".join(sorted(seen))),
         ],
     )
-    probe = sorted(hidden)[0]
-    asked = await scene.entities(RESEARCHER, f"{query}&q={quote(probe)}", RESEARCH)
+    scene.show.good(
+        "the researcher's agreement shows speed in its area only: elsewhere a question about it finds nothing"
+    )
+    probe = hidden[0]
+    asked = await scene.entities(RESEARCHER, f"type=Vehicle&count=true&q={quote(probe)}", RESEARCH)
     must(asked.status == 200 and asked.count == 0, f"a question about the hidden {probe} finds nothing", asked.count)
-    scene.show.good(f"a question about the hidden attribute {probe} finds nothing, as if it did not exist")
+    scene.show.good(f"a question about {probe}, hidden everywhere, finds nothing, as if it did not exist")
     scene.figures["reads"]["researcher"] = {"vehicles": researcher.count, "attributes": sorted(seen)}
+    scene.figures["reads"]["vendor"]["moving"] = vendor.count
 
 
 async def open_to_all(scene: Scene) -> None:
     """Read without a token: what the city has opened, no more."""
     answer = await scene.entities(None, "type=Vehicle&limit=1000&count=true")
     must(answer.status == 200 and answer.count > 0, "the public reads what is open", f"{answer.status} {answer.body}")
-    requests = await scene.entities(None, "type=ServiceRequest&limit=1&count=true")
-    must(requests.status == 200 and requests.count == 0, "service requests are not there for the public", requests.body)
     scene.show.good(f"the public sees {answer.count:,} vehicles with {', '.join(sorted(_attributes(answer.body)))}")
-    scene.show.good("service requests, which are not open: as if there were none")
-    scene.figures["reads"]["public"] = {"vehicles": answer.count, "service_requests": requests.count}
+    requests = await scene.entities(None, "type=ServiceRequest&limit=100&count=true")
+    must(requests.status == 200 and requests.count > 0, "the public reads service requests", requests.body)
+    seen = _attributes(requests.body)
+    must(not seen & {"location", "addressPseudonym"}, "no place and no address of a request is shown", seen)
+    asked = await scene.entities(None, "type=ServiceRequest&count=true&q=addressPseudonym")
+    must(asked.status == 200 and asked.count == 0, "a question about addresses finds nothing", asked.count)
+    scene.show.good(f"and {requests.count:,} service requests with {', '.join(sorted(seen))}: no place, no address")
+    scene.figures["reads"]["public"] = {
+        "vehicles": answer.count,
+        "service_requests": requests.count,
+        "service_request_attributes": sorted(seen),
+    }
 
 
 def _attributes(entities: list[dict[str, Any]]) -> set[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 
 from broker.core import topics
 from docker.local.console import Trouble
@@ -57,32 +57,26 @@ class Scene:
 
     async def rejections(self, feeds: list[str]) -> dict[str, Counter[str]]:
         """Count dead letters by feed and rule, read from the dead-letter topics from their beginnings."""
+        prefix = self.environment.get("DATAPOLIS_TOPIC_PREFIX", "")
+        names = {prefix + topics.dead(feed): feed for feed in feeds}
         found: dict[str, Counter[str]] = {feed: Counter() for feed in feeds}
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.environment["DATAPOLIS_KAFKA"], enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(
+            *names,
+            bootstrap_servers=self.environment["DATAPOLIS_KAFKA"],
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+        )
         await consumer.start()
         try:
-            for feed in feeds:
-                name = self.environment.get("DATAPOLIS_TOPIC_PREFIX", "") + topics.dead(feed)
-                parts = [TopicPartition(name, part) for part in sorted(consumer.partitions_for_topic(name) or ())]
-                if not parts:
-                    await consumer.topics()
-                    parts = [TopicPartition(name, part) for part in sorted(consumer.partitions_for_topic(name) or ())]
-                found[feed] = await _count(consumer, parts)
+            ends = await consumer.end_offsets(list(consumer.assignment()))
+            waiting = {part for part, end in ends.items() if end > 0}
+            while waiting:
+                for part, messages in (await consumer.getmany(timeout_ms=500)).items():
+                    for message in messages:
+                        letter = orjson.loads(message.value)
+                        where = f" ({letter['field']})" if letter.get("field") else ""
+                        found[names[part.topic]][f"{letter['rule']}{where}"] += 1
+                waiting = {part for part in waiting if await consumer.position(part) < ends[part]}
         finally:
             await consumer.stop()
         return found
-
-
-async def _count(consumer: AIOKafkaConsumer, parts: list[TopicPartition]) -> Counter[str]:
-    rules: Counter[str] = Counter()
-    if not parts:
-        return rules
-    consumer.assign(parts)
-    ends = await consumer.end_offsets(parts)
-    await consumer.seek_to_beginning(*parts)
-    while any([await consumer.position(part) < ends[part] for part in parts]):
-        for messages in (await consumer.getmany(*parts, timeout_ms=500)).values():
-            for message in messages:
-                letter = orjson.loads(message.value)
-                rules[f"{letter['rule']}{' in ' + letter['field'] if letter.get('field') else ''}"] += 1
-    return rules

@@ -34,8 +34,8 @@ async def verdicts(scene: Scene) -> None:
         each = found[name]
         scene.show.good(f"{name}: {each['status']}. {each['reason']}")
         scene.show.table(
-            ["gate", "value", "target", "passed"],
-            [(gate["gate"], gate["value"], gate["target"], "yes" if gate["pass"] else "NO") for gate in each["gates"]],
+            ["gate", "passed", "why"],
+            [(gate["gate"], "yes" if gate["pass"] else "NO", gate["reason"]) for gate in each["gates"]],
         )
     scene.figures["verdicts"] = {name: found[name]["status"] for name in (*_READY, _NOT_YET)}
 

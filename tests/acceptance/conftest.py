@@ -1,0 +1,7 @@
+"""The running platform for the acceptance tests."""
+
+from __future__ import annotations
+
+from tests.fixtures.stack import stack
+
+__all__ = ["stack"]
