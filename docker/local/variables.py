@@ -19,7 +19,7 @@ from docker.local.stack import profile
 
 __all__ = ["Variable", "table", "variables"]
 
-_MODULES = ("broker.settings", "policies.settings", "connectors.settings", "catalog.settings")
+_MODULES = ("broker.settings", "broker.workers.settings", "policies.settings", "connectors.settings", "catalog.settings")
 # Read by the local stack and the tests themselves, not by a settings class.
 _LOCAL = {
     "DATAPOLIS_DSN_OWNER": ("", "migrations: PostgreSQL as datapolis_owner"),
@@ -27,6 +27,11 @@ _LOCAL = {
     "DATAPOLIS_PORT_<NAME>": ("", "a port of the local stack; names: {ports}"),
     "DATAPOLIS_TEST_PORT_<NAME>": ("", "a port of the test engines; names: {test_ports}"),
     "DATAPOLIS_TEST_KEEP": ("", "1: the test engines stay up after the tests"),
+    "DATAPOLIS_SIMULATORS_URL": ("", "where feeds find the simulated sources; set by `make demo`"),
+    "DATAPOLIS_SIMULATORS_HOST": ("127.0.0.1", "simulators: address that they serve on"),
+    "DATAPOLIS_SIMULATORS_PORT": ("18091", "simulators: port that they serve on"),
+    "DATAPOLIS_SIMULATOR_BUSES": ("40", "simulators: buses on the road"),
+    "DATAPOLIS_SIMULATOR_PERIOD": ("5", "simulators: seconds between two uplinks of a device"),
     "DATAPOLIS_PROVE": ("", "1: the long proofs, set by `make prove`"),
 }
 
