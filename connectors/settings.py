@@ -20,16 +20,18 @@ class ConnectorSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="DATAPOLIS_", extra="ignore")
 
     kafka: str = "127.0.0.1:19092"
-    mqtt: str = "127.0.0.1:11883"
+    mqtt: str = Field(default="127.0.0.1:11883", description="MQTT broker, host:port")
     city: Path = Path("city")
-    data: Path | None = None
+    data: Path | None = Field(default=None, description="folder of recorded data that feeds may name")
     state: Path = Path(".local")
     topic_prefix: str = ""
-    admin_host: str = "127.0.0.1"
+    admin_host: str = Field(default="127.0.0.1", description="address of health and metrics")
     admin_port: int = 18093
     egress_allow: Annotated[tuple[Network, ...], NoDecode] = ()
-    quality_interval: float = Field(default=5.0, gt=0)
-    domain_keys: dict[str, SecretStr] = Field(default_factory=dict)
+    quality_interval: float = Field(default=5.0, gt=0, description="seconds between two reports of a feed's quality")
+    domain_keys: dict[str, SecretStr] = Field(
+        default_factory=dict, description="pseudonym keys by domain, as JSON; without, made in the state folder"
+    )
 
     @field_validator("egress_allow", mode="before")
     @classmethod

@@ -18,6 +18,7 @@ DRIVER_ERRORS = (
     "broker.http.health",
     "broker.workers",
     "policies.__main__",
+    "policies.audit.seal",
     "policies.trust",
 )
 # Library -> prefixes of the modules that may import it at run time. Libraries that are not named may live anywhere
