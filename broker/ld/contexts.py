@@ -86,7 +86,11 @@ class Contexts:
         """Return the active context of a source that was resolved before, without waiting; None if it was not."""
         if source is None:
             return self.core
-        return self._by_source.get(_source_key(source))
+        key = _source_key(source)
+        found = self._by_source.get(key)
+        if found is not None:
+            self._by_source.move_to_end(key)
+        return found
 
     async def resolve(self, source: Any) -> Active:
         """Return the active context of a @context as the request gave it (None: the core alone).
