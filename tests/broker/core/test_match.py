@@ -83,6 +83,7 @@ WORDS = lang(fr=["chat", "rouge"], en=["red", "cat"])
         ('x>"a"', prop(99), False),
         ("x==9007199254740993", prop(9007199254740993), True),
         ("x==9007199254740993", prop(9007199254740992.0), False),
+        ("x<9223372036854775900", prop(float(2**63)), False),  # the double is written 9.223372036854776e18
         ('x~="^B.s$"', prop("Bus"), True),
         ('x~="u"', prop("Bus"), True),
         ('x~="^1$"', prop(1), False),
