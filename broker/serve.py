@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import tempfile
@@ -14,7 +15,7 @@ from starlette.types import ASGIApp
 
 from broker.settings import BrokerSettings
 
-__all__ = ["configure_logs", "make_app", "serve"]
+__all__ = ["calm_collector", "configure_logs", "make_app", "serve"]
 
 
 def configure_logs(level: str) -> None:
@@ -39,7 +40,20 @@ def make_app() -> ASGIApp:
 
     settings = BrokerSettings()
     configure_logs(settings.log_level)
-    return create_app(settings, PolicySettings())
+    app = create_app(settings, PolicySettings())
+    calm_collector()
+    return app
+
+
+def calm_collector() -> None:
+    """Let the garbage collector leave the loaded code alone and look at the rest less often.
+
+    A batch makes a hundred thousand containers that all live until it is stored; at the default thresholds the
+    collector walks them over and over and takes half of the batch's time. Reference counting frees what requests leave.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 def serve(settings: BrokerSettings) -> None:

@@ -21,6 +21,8 @@ from broker.core.entity import ENTITY_MEMBERS, INSTANCE_MEMBERS, Doc, Instance, 
 __all__ = ["Segments", "doc", "ewkb", "geometry_of", "parse", "scalar_of", "segment", "segments"]
 
 _SRID = 4326
+_SCALAR = (str, int, float)
+_COMPOUND = (dict, list)
 _POINT = struct.Struct("<BIIdd")
 _POINT_TAG = 0x20000001
 _NAMED_MEMBERS = frozenset({"vocab", "objectType", "valueType", "entityTypeSealed"})
@@ -83,7 +85,7 @@ def scalar_of(value: Instance | list[Instance]) -> str | int | float | bool | li
         return []
     for member in ("value", "object", "vocab"):
         found = value.get(member)
-        if isinstance(found, str | int | float):
+        if isinstance(found, _SCALAR):
             return found
     return []
 
@@ -111,7 +113,7 @@ def _has_names(value: Instance | list[Instance]) -> bool:
     for key, item in value.items():
         if key not in INSTANCE_MEMBERS or key in _NAMED_MEMBERS:
             return True
-        if not isinstance(item, dict | list):
+        if not isinstance(item, _COMPOUND):
             continue
         if key not in _OPAQUE_MEMBERS and _compound(item) and value.get("type") != "GeoProperty":
             return True
