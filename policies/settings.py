@@ -43,7 +43,7 @@ class PolicySettings(BaseSettings):
     seal_every_s: float = Field(default=1.0, gt=0, le=5, description="time between two checkpoints of the audit log")
     log_origin: str = Field(default="datapolis.example/trust/log", description="the audit log's name in checkpoints")
     admin_host: str = Field(default="127.0.0.1", description="address of health and metrics")
-    admin_port: int | None = Field(default=None, description="port of the sealer.s health and metrics")
+    admin_port: int | None = Field(default=None, description="port of the sealer's health and metrics")
 
     @cached_property
     def egress(self) -> tuple[IPv4Network | IPv6Network, ...]:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import asyncpg
 
@@ -22,6 +23,7 @@ from policies.egress import session
 from policies.keys import KeySet, KeysUnavailable
 from policies.opa import Engine
 from policies.pdp import ask
+from policies.quota import Usage
 from policies.settings import PolicySettings
 from policies.store.connect import open_pool
 from policies.store.revision import RevisionWatch
@@ -54,6 +56,7 @@ class Trust:
         self._kept: dict[_Key, _Kept] = {}
         self._asking: dict[_Key, asyncio.Task[Decision]] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._usage = Usage()
         self._open = settings.access == "open"
         self.known = self._verifier.known
 
@@ -71,14 +74,17 @@ class Trust:
             await trust._fresh()
         trust._tasks = [asyncio.create_task(job) for job in (trust._watch.run(), trust._refresh_keys())]
         if not trust._open:
-            trust._tasks.append(asyncio.create_task(trust._engine.run()))
+            trust._tasks += [asyncio.create_task(job) for job in (trust._engine.run(), trust._write_usage())]
         return trust
 
     async def close(self) -> None:
-        """Stop following and close every connection."""
+        """Stop following, write the last counts and close every connection."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            async with self._pool.acquire(timeout=1.0) as conn:
+                await self._usage.write(conn, datetime.now(UTC))
         await self._watch.close()
         await self._engine.close()
         await self._http.close()
@@ -127,6 +133,11 @@ class Trust:
             task.add_done_callback(lambda _: self._asking.pop(key, None))
         return await asyncio.shield(task)
 
+    def used(self, decision: Decision, requests: int = 1) -> None:
+        """Count requests answered under a decision against its quotas; sync, written within a beat."""
+        if decision.duties:
+            self._usage.count(decision, requests)
+
     async def _decide(self, key: _Key, caller: Caller, action: Action) -> Decision:
         await self._fresh()
         _, purpose, _, tenant = key
@@ -164,6 +175,13 @@ class Trust:
             await asyncio.sleep(self.settings.jwks_ttl_s / 2)
             with suppress(KeysUnavailable):
                 await self._keys.refresh()
+
+    async def _write_usage(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.heartbeat_s)
+            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                async with self._pool.acquire() as conn:
+                    await self._usage.write(conn, datetime.now(UTC))
 
     def _changed(self, revision: int) -> None:
         self._kept.clear()

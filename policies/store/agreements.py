@@ -15,13 +15,15 @@ SELECT r.revision,
        a.agreements
 FROM policies.revision r
 CROSS JOIN LATERAL (
-    SELECT coalesce(jsonb_agg(a.body || jsonb_build_object('status', a.status, 'spent', coalesce(u.spent, false))
+    SELECT coalesce(jsonb_agg(a.body || jsonb_build_object('status', a.status, 'spent', u.until IS NOT NULL)
+                              || CASE WHEN u.until IS NULL THEN '{}' ELSE jsonb_build_object('spent_until',
+                                 to_char(u.until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) END
                               ORDER BY a.uid), '[]') AS agreements
     FROM policies.agreements a
     LEFT JOIN LATERAL (
-        SELECT bool_or(q.used >= q.allowed) AS spent
+        SELECT max(q.period_end) AS until
         FROM policies.duties q
-        WHERE q.agreement = a.uid AND q.kind = 'quota' AND q.period_end > now()
+        WHERE q.agreement = a.uid AND q.kind = 'quota' AND q.period_end > now() AND q.used >= q.allowed
     ) u ON true
     WHERE a.current AND a.tenant = $2 AND a.assignee = ANY ($1) AND a.status NOT IN ('offered', 'applied')
 ) a

@@ -125,10 +125,19 @@ is_a(purpose, broader) if broader in data.datapolis.purposes[purpose]
 
 # METADATA
 # title: Moments of an agreement
-# description: The times at which what the agreement allows may change.
-moments(agreement) := {agreement.valid.from, agreement.valid.until} | {constraint.rightOperand |
-	some member in ["permission", "prohibition"]
-	some rule in agreement[member]
-	some constraint in rule.constraint
-	constraint.leftOperand == "dateTime"
+# description: The times at which what the agreement allows may change, a used-up quota's next period included.
+moments(agreement) := bounds | limits if {
+	bounds := {moment |
+		some moment in [
+			agreement.valid.from,
+			agreement.valid.until,
+			object.get(agreement, "spent_until", agreement.valid.until),
+		]
+	}
+	limits := {constraint.rightOperand |
+		some member in ["permission", "prohibition"]
+		some rule in agreement[member]
+		some constraint in rule.constraint
+		constraint.leftOperand == "dateTime"
+	}
 }

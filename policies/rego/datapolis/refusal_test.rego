@@ -69,7 +69,8 @@ test_expired_by_time if {
 }
 
 test_quota if {
-	answer := refused(fixture.having({"spent": true}))
+	answer := refused(fixture.having({"spent": true, "spent_until": "2026-11-23T00:00:00.000Z"}))
+	answer.until == "2026-11-23T00:00:00.000Z"
 	answer.reason == "quota"
 	answer.detail == "The quota is used up: urn:agreement:vendor."
 }
