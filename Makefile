@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup engines engines-all up down status migrate demo test check format bench prove conformance \
+.PHONY: help setup engines engines-all up down status migrate demo test check format bench prove \
         test-engines test-engines-down
 
 # The oldest Python that will do, among those on the PATH.
@@ -67,10 +67,6 @@ bench: ## the benchmarks, as ratios taken in one run
 prove: ## the long proofs, resumable
 	@$(BOOTSTRAP) setup engines --browser
 	@DATAPOLIS_PROVE=1 $(PY) -m pytest tests/faults $(ARGS)
-
-conformance: ## the NGSI-LD Robot suite: make conformance SUITE=path/to/checkout
-	@$(BOOTSTRAP) setup engines
-	@$(PY) -m tests.conformance.suite "$(SUITE)" $(ARGS)
 
 test-engines: ## start the engines that tests share, and leave them up
 	@$(BOOTSTRAP) setup engines
