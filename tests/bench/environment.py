@@ -106,12 +106,12 @@ def issuing() -> Iterator[TestIssuer]:
         yield from issuer_of(Path(folder))
 
 
-def city_in_force(found: Database) -> None:
-    """Put the sample city's domains and agreements into force."""
+def city_in_force(found: Database, folder: Path = ROOT / "city") -> None:
+    """Put a city's domains and agreements into force."""
 
     async def put() -> None:
         connection = await connect(found.dsn("policies"))
-        city = open_city(ROOT / "city")
+        city = open_city(folder)
         await apply_domains(connection, city, "urn:party:steward")
         await apply_agreements(connection, city, "urn:party:steward")
         await connection.close(timeout=5)
