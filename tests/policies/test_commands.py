@@ -1,0 +1,88 @@
+"""The commands as processes: the folder into force, an agreement's status, the sealer with its health."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import asyncpg
+
+from tests.fixtures.postgres import Database
+from tests.policies.conftest import ROOT
+
+
+def environment(pg: Database, state: Path) -> dict[str, str]:
+    return os.environ | {
+        "DATAPOLIS_DSN_POLICIES": pg.dsn("policies"),
+        "DATAPOLIS_CITY": str(ROOT / "city"),
+        "DATAPOLIS_STATE": str(state),
+    }
+
+
+def run(env: dict[str, str], *arguments: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "policies", *arguments],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, ConnectionError):
+        return False
+
+
+def test_folder_into_force_and_sealed(pg: Database, tmp_path: Path) -> None:
+    env = environment(pg, tmp_path)
+    code, out, err = run(env, "agreements", "apply")
+    assert (code, out) == (1, "")
+    assert "the database does not answer as asked" in err, "agreements need their domains first"
+    assert run(env, "domains", "apply")[:2] == (0, "4 domains, 4 changed: environment, mobility, platform, requests\n")
+    code, out, _ = run(env, "agreements", "apply")
+    assert (code, out.splitlines()[-1]) == (0, "19 agreements changed")
+
+    uid = "urn:datapolis:agreement:rideflow-mobility"
+    assert run(env, "agreement", "status", uid, "suspended", "--why", "a test")[:2] == (0, f"{uid} is suspended\n")
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "policies", "seal"],
+        cwd=ROOT,
+        env=env | {"DATAPOLIS_ADMIN_PORT": str(port)},
+        stdout=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and not ready(port):
+        time.sleep(0.1)
+    assert ready(port)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+    asyncio.run(_nothing_is_pending(pg))
+
+
+async def _nothing_is_pending(pg: Database) -> None:
+    conn = await asyncpg.connect(pg.dsn("policies"), timeout=10)
+    try:
+        assert await conn.fetchval("SELECT count(*) FROM policies.audit_pending") == 0
+        assert await conn.fetchval("SELECT count(*) FROM policies.audit_leaf") == 4 + 19 + 1
+        assert await conn.fetchval("SELECT max(size) FROM policies.checkpoint") == 24
+    finally:
+        await conn.close(timeout=5)
