@@ -19,7 +19,13 @@ from docker.local.stack import profile
 
 __all__ = ["Variable", "table", "variables"]
 
-_MODULES = ("broker.settings", "broker.workers.settings", "policies.settings", "connectors.settings", "catalog.settings")
+_MODULES = (
+    "broker.settings",
+    "broker.workers.settings",
+    "policies.settings",
+    "connectors.settings",
+    "catalog.settings",
+)
 # Read by the local stack and the tests themselves, not by a settings class.
 _LOCAL = {
     "DATAPOLIS_DSN_OWNER": ("", "migrations: PostgreSQL as datapolis_owner"),
