@@ -157,7 +157,7 @@ def arrivals(draw: st.DrawFn) -> list[Arrival]:
     return found
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(arrivals(), st.integers(0, 2**32))
 def test_any_order_and_duplication_of_envelopes_gives_the_same_state_and_history(
     given_arrivals: list[Arrival], seed: int
