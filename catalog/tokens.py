@@ -39,9 +39,9 @@ class ServiceToken:
 
     async def _fetch(self) -> None:
         form = {"grant_type": "client_credentials"}
-        auth = aiohttp.BasicAuth(self._client_id, self._secret())
+        headers = {"Authorization": aiohttp.encode_basic_auth(self._client_id, self._secret())}
         try:
-            async with self._http.post(self._url, data=form, auth=auth) as answer:
+            async with self._http.post(self._url, data=form, headers=headers) as answer:
                 body = await answer.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise TokenUnavailable(f"{self._url} gave no token ({type(error).__name__}: {error})") from error
