@@ -20,7 +20,9 @@ async def test_every_scene_happens(stack: Stack) -> None:
     async with ClientSession() as http:
         city = City(environment["DATAPOLIS_BROKER_URL"], environment["DATAPOLIS_CATALOG_URL"], http)
         tokens = await tokens_of(http, environment["DATAPOLIS_TOKEN_URL"], stack.folder)
-        scene = Scene(city, Show(), environment, tokens, frozenset(live_feeds(ROOT / "city")), {"seconds": {}})
+        metrics = f"http://127.0.0.1:{stack.ports['worker_admin']}/metrics"
+        live = frozenset(live_feeds(ROOT / "city"))
+        scene = Scene(city, Show(), environment, metrics, tokens, live, {"seconds": {}})
         for _, act in SCENES:
             await act(scene)
     counts = scene.figures["counts"]

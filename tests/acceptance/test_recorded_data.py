@@ -35,15 +35,6 @@ WEATHER = "https://smartdatamodels.org/dataModel.Weather/"
 VALENCIA = "urn:ngsi-ld:AirQualityObserved:valencia:av-franca"
 VALENCIA_FILE = "timeseries/air_quality_valencia_hourly_2019_2023.csv.gz"
 POLLUTANTS = {name: name for name in ("so2", "co", "no", "no2", "pm10", "nox", "o3")} | {"pm2.5": "pm25"}
-    "so2": "so2",
-    "co": "co",
-    "no": "no",
-    "no2": "no2",
-    "pm10": "pm10",
-    "nox": "nox",
-    "o3": "o3",
-    "pm2.5": "pm25",
-}
 COLUMNS = {column: ENVIRONMENT + name for column, name in POLLUTANTS.items()} | {
     "veloc.": WEATHER + "windSpeed",
     "direc.": WEATHER + "windDirection",
@@ -127,7 +118,7 @@ async def test_every_recorded_record_is_stored_or_rejected(stack: Stack, data: P
         await settled(stack, http, RECORDED)
         for (kind, pattern), count in RECORDED_STORED.items():
             assert (await entities(stack, http, f"?type={kind}&idPattern={pattern}&limit=0&count=true"))[1] == count
-        scene = Scene(City("", "", http), Show(), stack.environment, {}, frozenset())
+        scene = Scene(City("", "", http), Show(), stack.environment, "", {}, frozenset())
         assert await scene.rejections(list(RECORDED)) == {
             "kcm-vehicles": {},
             "valencia-air": {"any-of (so2,co,no,no2,nox,o3,pm10,pm25)": 288},
@@ -184,5 +175,5 @@ async def test_data_from_packages_where_none_are_recorded(stack: Stack, data: Pa
         pytest.skip("recorded data are there (DATAPOLIS_DATA): the tests on them run instead")
     async with ClientSession() as http:
         await settled(stack, http, PACKAGED)
-        scene = Scene(City("", "", http), Show(), stack.environment, {}, frozenset())
+        scene = Scene(City("", "", http), Show(), stack.environment, "", {}, frozenset())
         assert await scene.rejections(list(PACKAGED)) == {"seattle-weather": {}, "montreal-carshare": {}}

@@ -30,7 +30,8 @@ async def play() -> int:
         city = City(environment["DATAPOLIS_BROKER_URL"], environment["DATAPOLIS_CATALOG_URL"], http)
         tokens = await tokens_of(http, environment["DATAPOLIS_TOKEN_URL"], Path(state_folder(instance)))
         live = frozenset(live_feeds(Path(environment["DATAPOLIS_CITY"])))
-        scene = Scene(city, Show(), environment, tokens, live, {"seconds": {}})
+        metrics = f"http://127.0.0.1:{instance.ports['worker_admin']}/metrics"
+        scene = Scene(city, Show(), environment, metrics, tokens, live, {"seconds": {}})
         for number, (title, act) in enumerate(SCENES, 1):
             scene.show.scene(number, title)
             await act(scene)

@@ -11,7 +11,8 @@ from docker.local.demo.scene import Scene, must
 __all__ = ["feeds_in"]
 
 _QUIET_S = 5.0
-_LONGEST_S = 240.0
+_LONGEST_S = 300.0
+_FLOWING = 200  # live feeds always have a few records on their way
 
 
 async def feeds_in(scene: Scene) -> None:
@@ -23,13 +24,17 @@ async def feeds_in(scene: Scene) -> None:
     async def settled() -> dict[str, dict[str, Any]] | None:
         nonlocal last, since
         domains = await scene.readiness()
+        waiting = await scene.waiting()
         feeds = [one for each in domains.values() for one in each["feeds"]]
-        recorded = [one for one in feeds if one["feed"] not in scene.live]
         entities = sum(int(each["entities"] or 0) for each in domains.values())
         received = sum(int(one["received"] or 0) for one in feeds)
-        scene.show.progress(f"{received:,} records received, {entities:,} entities stored")
-        now = (sum(int(one["received"] or 0) for one in recorded), entities)
-        if now != last or not feeds or not all(one["received"] for one in feeds):
+        scene.show.progress(f"{received:,} records received, {entities:,} entities stored, {waiting:,} changes waiting")
+        recorded = sum(int(one["received"] or 0) for one in feeds if one["feed"] not in scene.live)
+        complete = bool(feeds) and all(
+            one["received"] and one["received"] == one["mapped"] + one["rejected"] for one in feeds
+        )
+        now = (recorded, entities)
+        if now != last or not complete or waiting > _FLOWING:
             last, since = now, time.monotonic()
             return None
         return domains if time.monotonic() - since > _QUIET_S else None

@@ -17,6 +17,9 @@ from docker.local.demo.show import Show
 __all__ = ["Scene", "must"]
 
 
+_LAGS = ("datapolis_ingest_lag", "datapolis_relay_waiting", "datapolis_notify_lag")
+
+
 def must(condition: bool, what: str, seen: object) -> None:
     """Fail the demo, naming what was expected and what was seen instead."""
     if not condition:
@@ -27,12 +30,14 @@ def must(condition: bool, what: str, seen: object) -> None:
 class Scene:
     """The stage. `tokens` are by client name of city.yaml; `live` are the feeds that never end.
 
-    `environment` is that of the connectors' process, for commands that stop and start a feed.
+    `environment` is that of the connectors' process, for commands that stop and start a feed. `metrics` is the URL of
+    the background worker's metrics.
     """
 
     city: City
     show: Show
     environment: dict[str, str]
+    metrics: str
     tokens: dict[str, str]
     live: frozenset[str]
     figures: dict[str, Any] = field(default_factory=dict)
@@ -54,6 +59,12 @@ class Scene:
         answer = await self.city.ask(f"{self.city.catalog}/readiness")
         must(answer.status == 200, "the catalog answers 200 at /readiness", f"{answer.status} {answer.body}")
         return {each["domain"]: each for each in answer.body["domains"]}
+
+    async def waiting(self) -> int:
+        """Count what the background worker has still to do: records to store, changes to relay and to notify."""
+        answer = await self.city.ask(self.metrics)
+        lines = [line.rpartition(" ") for line in str(answer.body).splitlines() if line.startswith(_LAGS)]
+        return sum(int(float(value)) for _, _, value in lines)
 
     async def rejections(self, feeds: list[str]) -> dict[str, Counter[str]]:
         """Count dead letters by feed and rule, read from the dead-letter topics from their beginnings."""
