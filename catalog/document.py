@@ -65,7 +65,8 @@ async def _fetched(url: str, egress: Sequence[IPv4Network | IPv6Network], timeou
                 if len(data) > _MAX_BYTES:
                     raise DocumentError(f"{url}: over {_MAX_BYTES} bytes; validate it in parts")
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise DocumentError(f"{url}: {type(error).__name__}: {error}") from error
+        why = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+        raise DocumentError(f"{url}: {type(error).__name__}: {why}") from error
     form = _BY_MEDIA.get(answer.content_type)
     if answer.status != 200 or form is None:
         raise DocumentError(f"{url}: answered {answer.status} with {answer.content_type}; RDF was asked for")
