@@ -141,12 +141,11 @@ class _Ownership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka c
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Stop fetching until we know what is ours."""
-        self._worker.leads.clear()
-        self._worker.follows.set()
+        self._worker.lose()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Take up the counters of our partitions."""
-        await self._worker.assigned([item.partition for item in assigned])
+        """Note our partitions; their counters are read by the loop, where a failure is seen and tried again."""
+        self._worker.pending = [item.partition for item in assigned]
 
 
 class MapWorker:
@@ -159,6 +158,7 @@ class MapWorker:
         self.counters: dict[int, Counters] = {}
         self.leads = asyncio.Event()
         self.follows = asyncio.Event()
+        self.pending: list[int] | None = None
 
     async def run(self, on_batch: Callable[[], None]) -> None:
         """Consume for ever: map, produce, wait for the acknowledgement, then commit."""
@@ -177,17 +177,37 @@ class MapWorker:
         try:
             while True:
                 batch = await consumer.getmany(timeout_ms=500, max_records=_MOST)
+                while self.pending is not None:
+                    batch = {}
+                    await self._take_up(consumer, self.pending)
                 if batch:
                     await self._take(consumer, batch)
                 on_batch()
         finally:
-            self.leads.clear()
-            self.follows.set()
+            self.lose()
             await consumer.stop()
 
-    async def assigned(self, partitions: list[int]) -> None:
-        """Start from the counters that were committed with the partitions' offsets."""
+    def lose(self) -> None:
+        """Fetch no more: partition 0 may be another's now."""
+        self.leads.clear()
+        self.follows.set()
+
+    async def _take_up(self, consumer: AIOKafkaConsumer, partitions: list[int]) -> None:
+        """Start at the committed offsets with the counters that were committed with them; raises Kafka's errors.
+
+        What was read before is dropped: it may stem from before the rebalance and would be counted twice.
+        """
         kept = await group_counters(self._records.feed.feed, self._settings)
+        places = [place for place in consumer.assignment() if place.partition in partitions]
+        begins = await consumer.beginning_offsets(places) if places else {}
+        for place in places:
+            committed = await consumer.committed(place)
+            if partitions is not self.pending:
+                return
+            consumer.seek(place, begins[place] if committed is None else committed)
+        if partitions is not self.pending:
+            return
+        self.pending = None
         self.counters = {partition: kept.get(partition, Counters()) for partition in partitions}
         if 0 in partitions:
             self.follows.clear()
