@@ -69,17 +69,20 @@ class Book:
         self._pool = pool
         self._revisions: dict[str, int] = {}
         self._indexes: dict[str, Index] = {}
-        self._read_at = 0.0
+        self._read_at = float("-inf")
+        self._reading = asyncio.Lock()
         self.schemas: dict[str, str] = {}
 
     async def fresh(self) -> None:
         """Refresh, if the last time is too long ago."""
         if time.monotonic() - self._read_at > _FRESH_S:
-            await self.refresh()
+            async with self._reading:
+                if time.monotonic() - self._read_at > _FRESH_S:
+                    await self.refresh()
 
     async def refresh(self) -> None:
         """Read again the tenants whose subscriptions have changed."""
-        self._read_at = time.monotonic()
+        started = time.monotonic()
         async with self._pool.lend(None) as conn:
             found = await ledger.revisions(conn)
         for tenant, (schema, revision) in found.items():
@@ -90,6 +93,7 @@ class Book:
                 stored = await subscriptions.every(conn)
             self._indexes[tenant] = Index(compiled(tenant, one) for one in stored)
             self._revisions[tenant] = revision
+        self._read_at = started
 
     def index(self, tenant: str) -> Index:
         """Return the subscriptions of a tenant."""
