@@ -166,7 +166,7 @@ class Trust:
 
     async def _watch_now(self) -> None:
         try:
-            await asyncio.wait_for(self._watch.poll(), self.settings.stale_after_s)
+            await asyncio.wait_for(self._watch.poll(), self.settings.opa_timeout_s)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise EngineUnavailable(f"the revision of the rules cannot be read: {type(error).__name__}") from error
 

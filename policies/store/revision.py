@@ -40,7 +40,7 @@ class RevisionWatch:
             if self._conn is None or self._conn.is_closed():
                 self._conn = await connect(self._dsn, timeout_s=2.0)
                 await self._conn.add_listener(_CHANNEL, self._told)
-            revision = await self._conn.fetchval("SELECT revision FROM policies.revision", timeout=self._every_s * 2)
+            revision = await self._conn.fetchval("SELECT revision FROM policies.revision", timeout=1.0)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             await self._drop()
             raise
