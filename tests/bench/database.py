@@ -23,7 +23,7 @@ _ROLES = ("owner", "broker", "policies", "catalog")
 @contextmanager
 def fresh() -> Iterator[Database]:
     """Start the test engines where they do not run, and make a database of its own on them; dropped at the end."""
-    with _in_use():
+    with _in_use() as started:
         instance = profile("test")
         ports = instance.ports
         found = Engines(
@@ -32,6 +32,7 @@ def fresh() -> Iterator[Database]:
             opa=f"http://127.0.0.1:{ports['opa']}",
             mqtt=("127.0.0.1", ports["mqtt"]),
             passwords=credentials.load(instance.folder),
+            fresh=started,
         )
         name = f"bench_{uuid4().hex[:16]}"
         asyncio.run(_make(found, name))
