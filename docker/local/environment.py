@@ -34,7 +34,7 @@ DSNS: dict[str, tuple[str, ...]] = {
 }
 # Processes that ask the issuer for a token of their own.
 _CATALOG = {"catalog", "assessor"}
-_PASSED_ON = ("PATH", "LANG", "HOME", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "no_proxy")
+_PASSED_ON = ("PATH", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "no_proxy")
 _OURS = (
     "DATAPOLIS_PORT_",
     "DATAPOLIS_TEST_",
@@ -72,6 +72,8 @@ def process_environment(profile: Profile, process: str) -> dict[str, str]:
         if name.startswith("DATAPOLIS_") and not name.startswith(_OURS)
     }
     found |= {"PYTHONUNBUFFERED": "1", "DATAPOLIS_INSTANCE": str(profile.folder)}
+    # Not the invoker's home: the engines' account cannot enter it, and settings there (~/.postgresql) are not ours.
+    found["HOME"] = str(state_folder(profile))
     found |= _addresses(profile)
     found |= {f"DATAPOLIS_DSN_{role.upper()}": dsn(profile, role) for role in DSNS[process]}
     if process in _CATALOG:
