@@ -10,9 +10,6 @@ import uvloop
 
 from broker import serve as serving
 from broker.settings import BrokerSettings
-from broker.workers.run import run
-from broker.workers.settings import WorkerSettings
-from policies import PolicySettings
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, help="The Datapolis context broker.")
 
@@ -33,6 +30,11 @@ def work(
     roles: Annotated[list[str] | None, typer.Argument(help="ingest, relay, notify, expire; none: all")] = None,
 ) -> None:
     """Run the background roles."""
+    # Not at the top: the HTTP workers share their counters, for which prometheus_client must be imported after them.
+    from broker.workers.run import run
+    from broker.workers.settings import WorkerSettings
+    from policies import PolicySettings
+
     settings = WorkerSettings()
     serving.configure_logs(settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
