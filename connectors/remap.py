@@ -169,6 +169,8 @@ class MapWorker:
             client_id=f"datapolis-map-{feed}",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            session_timeout_ms=6_000,
+            heartbeat_interval_ms=2_000,
             max_poll_records=_MOST,
         )
         topic = topics.prefixed(topics.records(feed), self._settings.topic_prefix)
