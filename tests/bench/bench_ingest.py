@@ -23,7 +23,7 @@ from broker.store.pool import Pool
 from broker.workers import ingest as worker
 from broker.workers.admission import admit
 from broker.workers.ingest import Ingest, Step
-from tests.bench.database import fresh
+from tests.bench.environment import database as fresh
 from tests.faults.streams import declare, permit, produce, stream
 from tests.fixtures.postgres import Database
 
