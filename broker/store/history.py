@@ -38,12 +38,8 @@ async def append(conn: Conn, tenant: str, rows: Sequence[HistoryRow]) -> None:
         known |= missing
     await conn.execute(
         _SQL["append"],
-        [row.entity for row in rows],
-        [row.attr for row in rows],
-        [row.dataset_id for row in rows],
-        observed,
-        [instants[row.received_at] for row in rows],
-        [row.event for row in rows],
-        [row.kind for row in rows],
-        [row.body for row in rows],
+        [
+            (row.entity, row.attr, row.dataset_id, at, instants[row.received_at], row.event, row.kind, row.body)
+            for row, at in zip(rows, observed, strict=True)
+        ],
     )

@@ -62,6 +62,18 @@ CREATE TABLE {schema}.history (
 CREATE TABLE {schema}.history_default PARTITION OF {schema}.history DEFAULT;
 $ddl$);
 
+-- One row of history as the write engine sends it.
+CREATE TYPE broker.history_row AS (
+    entity      text,
+    attr        text,
+    dataset_id  text,
+    observed_at timestamptz,
+    received_at timestamptz,
+    event       text,
+    kind        text,
+    body        text
+);
+
 -- Make the monthly partitions of history that these instants need. Months further away than 20 years back or one
 -- year ahead stay in the default partition, so that nobody can make partitions without bound. Rows of the month that
 -- the default partition holds are moved. Callable by a tenant role for its own schema only.
