@@ -60,7 +60,8 @@ def variables() -> list[Variable]:
             for field, info in settings.model_fields.items():
                 name = f"{settings.model_config.get('env_prefix', '')}{field}".upper()
                 known = found.get(name)
-                readers = (*(known.readers if known else ()), module.partition(".")[0])
+                reader = module.partition(".")[0]
+                readers = tuple(dict.fromkeys((*(known.readers if known else ()), reader)))
                 meaning = (known.meaning if known else "") or info.description or ""
                 default = known.default if known else _text(info.get_default(call_default_factory=True))
                 found[name] = Variable(name, default, readers, meaning)
