@@ -210,9 +210,7 @@ class Not:
     item: Node
 
 
-Node: TypeAlias = (
-    Exists | Compare | Matches | TypeIs | IdIn | IdPattern | AnyAttr | ScopeIs | GeoRel | And | Or | Not
-)
+Node: TypeAlias = Exists | Compare | Matches | TypeIs | IdIn | IdPattern | AnyAttr | ScopeIs | GeoRel | And | Or | Not
 
 TRUE = And(())
 FALSE = Or(())
@@ -222,7 +220,8 @@ FALSE = Or(())
 class Query:
     """A query for entities: which (`where`), and which page of them, ordered by id.
 
-    `after` is our documented walk parameter: only entities whose id sorts after it (a walk that neither misses nor repeats while others write).
+    `after` is our documented walk parameter: only entities whose id sorts after it, so that a walk neither misses nor
+    repeats while others write.
     """
 
     where: Node = TRUE
