@@ -61,7 +61,7 @@ format: ## put the code into its format
 	@$(PY) -m ruff check --fix --quiet . ; $(PY) -m ruff format .
 
 bench: ## the benchmarks, as ratios taken in one run
-	@$(BOOTSTRAP) setup engines
+	@$(BOOTSTRAP) setup engines --load
 	@$(PY) -m tests.bench $(ARGS)
 
 prove: ## the long proofs, resumable

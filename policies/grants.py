@@ -9,7 +9,7 @@ from broker.core.parse_scope import parse_scope
 from broker.core.query import And, Node
 from policies.answer import Allowed, AttrsAnswer, GrantAnswer, ResolutionAnswer, TargetAnswer, WindowAnswer
 
-__all__ = ["LOCATION", "access", "target_filter"]
+__all__ = ["LOCATION", "access", "servable", "target_filter"]
 
 LOCATION = "https://uri.etsi.org/ngsi-ld/location"
 _NO_WINDOW = WindowAnswer()
@@ -30,10 +30,19 @@ def target_filter(target: TargetAnswer) -> Node:
     return items[0] if len(items) == 1 else And(tuple(items))
 
 
-def access(answer: Allowed) -> Access:
-    """Read the grants and prohibitions of OPA's answer."""
+def servable(item: GrantAnswer, action: str) -> bool:
+    """Whether a grant shows entities as they are: one for aggregates only, or at a coarser resolution, does not.
+
+    Only the actions temporal and aggregate coarsen what they show; every other takes such a grant as not given.
+    """
+    return action in {"temporal", "aggregate"} or not (item.aggregate_only or item.resolution)
+
+
+def access(answer: Allowed, action: str) -> Access:
+    """Read the grants and prohibitions of OPA's answer that count for the action."""
     return Access(
-        tuple(_grant(item) for item in answer.grants), tuple(_prohibition(item) for item in answer.prohibitions)
+        tuple(_grant(item) for item in answer.grants if servable(item, action)),
+        tuple(_prohibition(item) for item in answer.prohibitions),
     )
 
 

@@ -31,8 +31,8 @@ def document(caller: Caller, purpose: str, action: Action, tenant: str, known: C
     }
 
 
-def decision(document: dict[str, Any], known: Concerning, catalog_url: str) -> Decision:
-    """Read OPA's answer; one that is not in its form is no decision (EngineUnavailable)."""
+def decision(document: dict[str, Any], known: Concerning, action: Action, catalog_url: str) -> Decision:
+    """Read OPA's answer about `action`; one that is not in its form is no decision (EngineUnavailable)."""
     try:
         answer = ANSWER.validate_python(document)
     except ValidationError as error:
@@ -49,9 +49,14 @@ def decision(document: dict[str, Any], known: Concerning, catalog_url: str) -> D
             until=until,
             revision=known.revision,
         )
+    found = access(answer, action)
+    if not found.grants:
+        detail = "The agreements in force give aggregates or coarser values only, which this action does not."
+        apply_at = f"{catalog_url}/trust/terms"
+        return Decision(False, reason="no_agreement", detail=detail, apply_at=apply_at, revision=known.revision)
     return Decision(
         True,
-        access(answer),
+        found,
         duties=tuple(Duty(duty.agreement, duty.kind, duty.value) for duty in answer.duties),
         until=until,
         agreements=tuple(sorted({(grant.agreement, grant.version) for grant in answer.grants})),
@@ -66,4 +71,4 @@ async def ask(
     known = await concerning(conn, caller.party, caller.tier, tenant)
     now = times.text(datetime.now(UTC))
     answer = await engine.ask(document(caller, purpose, action, tenant, known, now))
-    return decision(answer, known, catalog_url)
+    return decision(answer, known, action, catalog_url)

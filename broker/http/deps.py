@@ -126,6 +126,7 @@ async def enter(request: Request, action: Action, *, creates: bool = False) -> C
         call.decision = decision
         raise _refusal(call, decision)
     call.decision = decision
+    trust.used(decision)
     call.schema = await _schema(call, creates)
     return call
 

@@ -180,6 +180,7 @@ class Hot:
             answer = respond(problem, call.headers(None))
             await _send(send, answer.status_code, answer.raw_headers, bytes(answer.body))
             return True
+        _count_use(call)
         headers = [(AUDIT.lower().encode(), prepared.receipt.encode())]
         if call.tenant_header is not None:
             headers.append((TENANT.lower().encode(), call.tenant_header.encode("latin-1")))
@@ -204,8 +205,15 @@ class Hot:
             # Whatever it is, the route meets it too, and answers for it.
             return False
         metrics.count("GET", answer.status_code, "hot")
+        _count_use(call)
         await answer(scope, receive, send)
         return True
+
+
+def _count_use(call: Call) -> None:
+    """Count an answered request against the caller's quotas; a request that goes on to the route is counted there."""
+    if call.decision is not None:
+        call.services.trust.used(call.decision)
 
 
 async def _send(send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:

@@ -1,4 +1,6 @@
-"""First steps on a bare machine: `python3 -m docker.local.bootstrap setup engines [--browser]`. Standard library only.
+"""First steps on a bare machine: `python3 -m docker.local.bootstrap setup engines [--browser] [--load]`.
+
+Standard library only.
 
 `setup` puts uv into a virtual environment of its own (`.uv`) and from the lock file everything else into `.venv`;
 `engines` installs, fetches and builds what the stack runs on. Asked for together they run side by side. What is there
@@ -31,12 +33,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python3 -m docker.local.bootstrap")
     parser.add_argument("steps", nargs="+", choices=["setup", "engines"])
     parser.add_argument("--browser", action="store_true", help="also Chromium, for the browser tests")
+    parser.add_argument("--load", action="store_true", help="also wrk, for the benchmarks")
     asked = parser.parse_args()
     jobs: list[Job] = []
     if "setup" in asked.steps and not _synced():
         jobs.append(Job("setup", "installing the Python dependencies of uv.lock into .venv", _sync, after=("system",)))
     if "engines" in asked.steps:
-        jobs += engine_jobs(asked.browser)
+        jobs += engine_jobs(asked.browser, asked.load)
     if not jobs:
         say(f"{' and '.join(asked.steps)}: everything is there already", "+")
         return 0

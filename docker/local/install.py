@@ -21,10 +21,10 @@ _NETWORK = "Check the network (or the proxy settings of this machine), then run 
 _RETRY_AFTER_S = 24 * 3600
 
 
-def engine_jobs(browser: bool) -> list[Job]:
+def engine_jobs(browser: bool, load: bool = False) -> list[Job]:
     """Return one job per thing that is missing; none on a machine that has everything."""
     jobs: list[Job] = []
-    lacking = system.missing(browser)
+    lacking = system.missing(browser, load)
     if lacking:
         jobs.append(Job("system", f"installing by apt: {', '.join(lacking)}", lambda log: system.install(lacking, log)))
     if not _have(locate.kafka_libs):

@@ -11,7 +11,7 @@ from pathlib import Path
 from docker.local.console import Trouble
 from docker.local.stack import cache_folder, versions
 
-__all__ = ["chromium", "go", "java", "kafka_libs", "maven", "mosquitto", "opa", "postgres_bin", "regal"]
+__all__ = ["chromium", "go", "java", "kafka_libs", "maven", "mosquitto", "opa", "postgres_bin", "regal", "wrk"]
 
 _SYSTEM = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _REMEDY = "Run: make engines"
@@ -73,6 +73,11 @@ def chromium() -> Path:
         if path:
             return Path(path)
     raise Trouble("Chromium (for the browser tests) is not installed.", _REMEDY)
+
+
+def wrk() -> Path:
+    """Return wrk, the load generator of the benchmarks."""
+    return _program("wrk", "wrk (for the benchmarks)")
 
 
 def maven() -> Path:

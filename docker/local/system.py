@@ -29,7 +29,7 @@ _CLUSTERS = Path("/etc/postgresql-common/createcluster.d")
 _SERVICES = {"mosquitto": "mosquitto", "postgresql": "postgresql"}
 
 
-def missing(browser: bool) -> list[str]:
+def missing(browser: bool, load: bool = False) -> list[str]:
     """Name what this machine lacks: postgresql, mosquitto, java, maven, venv and, when asked for, chromium."""
     probes: dict[str, Callable[[], object]] = {
         "postgresql": locate.postgres_bin,
@@ -37,6 +37,8 @@ def missing(browser: bool) -> list[str]:
         "java": locate.java,
         "maven": locate.maven,
     }
+    if load:
+        probes["wrk"] = locate.wrk
     if browser:
         probes["chromium"] = locate.chromium
     # Debian's Python comes without what `python -m venv` needs.
@@ -66,7 +68,7 @@ def install(names: list[str], log: Log) -> None:
         command = [apt, "install", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold"]
         command += ["-o", "DPkg::Lock::Timeout=300"]
         log.run([*command, *packages], env=environment, remedy="Read the log, mend apt, then try again.")
-    still = [name for name in missing("chromium" in names) if name in names]
+    still = [name for name in missing("chromium" in names, "wrk" in names) if name in names]
     if still:
         raise Trouble(f"Still missing after the installation: {', '.join(still)}.", f"Its log: {log.file}")
 

@@ -1,0 +1,39 @@
+"""A quota counts every answered read, whichever way it was served, and ends them when it is used up."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+from policies.store.connect import connect
+from tests.fixtures.governed import Governed
+
+AGREEMENT = "urn:datapolis:agreement:rideflow-mobility"
+VEHICLE = "https://smartdatamodels.org/dataModel.Transportation/Vehicle"
+BUS = "urn:ngsi-ld:Vehicle:quota:1"
+_SET = """
+UPDATE policies.agreements SET body = jsonb_set(body, '{permission,0,duty,1,value}', '"6/P1D"') WHERE uid = $1
+"""
+
+
+async def test_reads_by_both_ways_count(governed: Governed) -> None:
+    location = {"type": "GeoProperty", "value": {"type": "Point", "coordinates": [-122.33, 47.61]}}
+    bus = {"id": BUS, "type": [VEHICLE], "https://uri.etsi.org/ngsi-ld/location": location}
+    await governed.store([bus], datetime.now(UTC))
+    connection = await connect(governed.running.database.dsn("admin"))
+    await connection.execute(_SET, AGREEMENT)
+    await connection.close(timeout=5)
+    await asyncio.sleep(0.6)
+    headers = governed.headers("urn:party:rideflow", "vendor", "dpv:ServiceProvision")
+    statuses = []
+    for number in range(6):
+        query = "" if number % 2 else "?options=concise"
+        statuses.append((await governed.get(f"/entities/{BUS}{query}", headers)).status)
+    assert statuses == [200] * 6
+    begun = time.monotonic()
+    while (answer := await governed.get(f"/entities/{BUS}", headers)).status == 200:
+        assert time.monotonic() - begun < 1.5
+        await asyncio.sleep(0.02)
+    assert answer.status == 403
+    assert answer.json["reason"] == "quota"
