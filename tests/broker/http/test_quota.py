@@ -1,4 +1,4 @@
-"""A quota counts every answered read, whichever way it was served, and ends them when it is used up."""
+"""A quota counts every answered read, whichever way it was served; used up, what is left is what all may see."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from policies.store.connect import connect
 from tests.fixtures.governed import Governed
 
 AGREEMENT = "urn:datapolis:agreement:rideflow-mobility"
+SPEED = "https://smartdatamodels.org/dataModel.Transportation/speed"
 VEHICLE = "https://smartdatamodels.org/dataModel.Transportation/Vehicle"
 BUS = "urn:ngsi-ld:Vehicle:quota:1"
 _SET = """
@@ -19,21 +20,22 @@ UPDATE policies.agreements SET body = jsonb_set(body, '{permission,0,duty,1,valu
 
 async def test_reads_by_both_ways_count(governed: Governed) -> None:
     location = {"type": "GeoProperty", "value": {"type": "Point", "coordinates": [-122.33, 47.61]}}
-    bus = {"id": BUS, "type": [VEHICLE], "https://uri.etsi.org/ngsi-ld/location": location}
+    speed = {"type": "Property", "value": 9}
+    bus = {"id": BUS, "type": [VEHICLE], "https://uri.etsi.org/ngsi-ld/location": location, SPEED: speed}
     await governed.store([bus], datetime.now(UTC))
     connection = await connect(governed.running.database.dsn("admin"))
     await connection.execute(_SET, AGREEMENT)
     await connection.close(timeout=5)
     await asyncio.sleep(0.6)
     headers = governed.headers("urn:party:rideflow", "vendor", "dpv:ServiceProvision")
-    statuses = []
     for number in range(6):
         query = "" if number % 2 else "?options=concise"
-        statuses.append((await governed.get(f"/entities/{BUS}{query}", headers)).status)
-    assert statuses == [200] * 6
+        answer = await governed.get(f"/entities/{BUS}{query}", headers)
+        assert (answer.status, SPEED in answer.json) == (200, True)
     begun = time.monotonic()
-    while (answer := await governed.get(f"/entities/{BUS}", headers)).status == 200:
+    while SPEED in (answer := await governed.get(f"/entities/{BUS}", headers)).json:
         assert time.monotonic() - begun < 1.5
         await asyncio.sleep(0.02)
-    assert answer.status == 403
-    assert answer.json["reason"] == "quota"
+    assert answer.json == {"id": BUS, "type": VEHICLE, "location": location}
+    refused = await governed.api.call("GET", "/subscriptions", headers=headers)
+    assert (refused.status, refused.json["reason"]) == (403, "quota")
