@@ -11,12 +11,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import ROUND_FLOOR, Decimal
 from typing import Literal, TypeAlias
 
 from catalog.dataset import DomainFacts, Harvest, local_name, words
 from catalog.vocabulary import licence_label
 
-__all__ = ["GATES", "METHOD", "Evidence", "Sources", "Status", "Verdict", "assess", "duration", "status_at"]
+__all__ = [
+    "GATES",
+    "METHOD",
+    "Evidence",
+    "Sources",
+    "Status",
+    "Verdict",
+    "assess",
+    "duration",
+    "exact_percent",
+    "percent",
+    "status_at",
+]
 
 Status: TypeAlias = Literal["governed", "not yet"]
 Value: TypeAlias = str | float | int | None
@@ -208,7 +221,7 @@ def _completeness(r: _Round) -> Evidence:
     unmeasured = sorted({f.feed for f in r.harvest.feeds if f.received} - {m.feed for m in measured})
     keep = max(r.ttl, timedelta(seconds=r.domain.freshness_s or 0.0))
     worst = min(measured, key=lambda m: m.value, default=None)
-    value = round(worst.value, 4) if worst else None
+    value = float(floored(worst.value, 4)) if worst else None
     oldest = min((m.at or r.harvest.at for m in measured), default=r.harvest.at)
     lapsed = oldest + keep <= r.now
     if target is None:
@@ -220,9 +233,9 @@ def _completeness(r: _Round) -> Evidence:
     elif lapsed:
         reason = f"Completeness was last measured {duration((r.now - oldest).total_seconds())} ago, which is too long."
     elif worst.value < target:
-        reason = f"{worst.feed} is {_percent(worst.value)} complete; the target is {_percent(target)}."
+        reason = f"{worst.feed} is {percent(worst.value)} complete; the target is {exact_percent(target)}."
     else:
-        reason = f"Every feed is at least {_percent(worst.value)} complete; the target is {_percent(target)}."
+        reason = f"Every feed is at least {percent(worst.value)} complete; the target is {exact_percent(target)}."
     passed = target is not None and worst is not None and not unmeasured and not lapsed and worst.value >= target
     return r.found(
         "completeness", value, target, "share", passed, reason, r.sources.quality, at=oldest, expires=oldest + keep
@@ -273,17 +286,27 @@ def assess(harvest: Harvest, now: datetime, sources: Sources, ttl_s: float) -> V
 
 def status_at(verdict: Verdict, now: datetime) -> Verdict:
     """The verdict as it stands at a later moment: evidence that has expired since no longer passes."""
-    gates = tuple(
-        replace(
-            e,
-            passed=False,
-            reason=f"The evidence for {e.gate} lapsed {duration((now - e.expires).total_seconds())} ago.",
-        )
-        if e.passed and e.expires <= now
-        else e
-        for e in verdict.gates
-    )
+    renewed = max((e.expires for e in verdict.gates if e.unit == "declaration"), default=verdict.at)
+    gates = tuple(_lapsed(e, now, renewed) if e.passed and e.expires <= now else e for e in verdict.gates)
     return replace(verdict, gates=gates)
+
+
+def _lapsed(e: Evidence, now: datetime, renewed: datetime) -> Evidence:
+    """Evidence that nobody renewed in time: what is missing. `renewed` is when plain declarations lapse."""
+    since = (now - e.at).total_seconds()
+    reason = f"The evidence for {e.gate} was last renewed {duration(since)} ago, which is too long."
+    if e.gate == "completeness":
+        reason = f"Completeness was last measured {duration(since)} ago, which is too long."
+    if e.gate == "policy" and e.expires < renewed:
+        reason = f"An agreement that covered its types ended at {e.expires:%Y-%m-%d %H:%M:%S} UTC; none follows it."
+    if e.gate != "freshness" or not isinstance(e.value, int | float) or not isinstance(e.target, int | float):
+        return replace(e, passed=False, reason=reason)
+    if since > e.target / 2:  # nobody has looked for long, so newer records may have come unseen
+        reason = f"Nobody has looked for new records for {duration(since)}; the objective is {duration(e.target)}."
+        return replace(e, passed=False, reason=reason)
+    age = round(e.value + since, 1)
+    reason = f"No new record for {duration(age)}; the objective is {duration(e.target)}."
+    return replace(e, passed=False, value=age, reason=reason)
 
 
 def duration(seconds: float) -> str:
@@ -298,8 +321,19 @@ def _count(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
-def _percent(share: float) -> str:
-    return f"{share * 100:.1f}".removesuffix(".0") + "%"
+def floored(share: float, places: int) -> Decimal:
+    """A share cut, not rounded, to so many places: a part never counts as the whole, nor a miss as a hit."""
+    return Decimal(repr(share)).quantize(Decimal(1).scaleb(-places), ROUND_FLOOR)
+
+
+def percent(share: float) -> str:
+    """A measured share as people read it, cut to one decimal: `99.6%`; only the whole is `100%`."""
+    return exact_percent(float(floored(share, 3)))
+
+
+def exact_percent(share: float) -> str:
+    """A declared share with every decimal that it has: `99.5%`, `95%`."""
+    return f"{(Decimal(repr(share)) * 100).normalize():f}%"
 
 
 def _list(names: Sequence[str]) -> str:

@@ -112,7 +112,7 @@ def platform_entities(feed: str, domain: str, status: str, counters: Counters, a
             "type": [f"{DQV}QualityMeasurement"],
             f"{NS}domain": fixed(domain),
             f"{NS}dimension": fixed(dimension),
-            f"{DQV}value": prop(round(share, 6)),
+            f"{DQV}value": prop(share if round(share, 6) == 1 else round(share, 6)),  # a part is never the whole
             f"{NS}feed": {"type": "Relationship", "object": feed_id, "observedAt": _FIXED},
         }
         for dimension, share in counters.shares()

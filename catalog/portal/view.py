@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from catalog.dataset import Dataset, DomainFacts, FeedStatus, local_name, words
-from catalog.readiness import Evidence, Verdict, duration, status_at
+from catalog.readiness import Evidence, Verdict, duration, exact_percent, percent, status_at
 from catalog.store.rounds import Change, DomainRecord
 from catalog.vocabulary import licence_label
 
@@ -121,8 +121,8 @@ def _figures(e: Evidence, domain: DomainFacts) -> tuple[str, str]:
         age = _short(e.value) if isinstance(e.value, int | float) else "nothing yet"
         return age, f"at most {_short(e.target)}" if isinstance(e.target, int | float) else "not set"
     if e.unit == "share":
-        share = f"{e.value * 100:.1f}".removesuffix(".0") + "%" if isinstance(e.value, int | float) else "not measured"
-        return share, f"at least {e.target:.0%}" if isinstance(e.target, int | float) else "not set"
+        share = percent(e.value) if isinstance(e.value, int | float) else "not measured"
+        return share, f"at least {exact_percent(e.target)}" if isinstance(e.target, int | float) else "not set"
     if e.unit == "types covered":
         return f"{e.value} of {e.target} types", "every type"
     return (_declared(e.gate, domain) if e.value else "not named"), ""

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from catalog.dataset import DomainFacts, FeedStatus, Harvest, Measurement
-from catalog.readiness import GATES, METHOD, assess, duration, status_at
+from catalog.readiness import GATES, METHOD, assess, duration, exact_percent, percent, status_at
 from tests.catalog.samples import NOW, SOURCES, VEHICLE, WEATHER, domain, harvest
 
 TTL_S = 900.0
@@ -133,9 +133,69 @@ def test_a_stored_verdict_lapses_when_its_evidence_does() -> None:
     assert status_at(verdict, NOW + timedelta(seconds=54)).status == "governed"
     later = status_at(verdict, NOW + timedelta(seconds=55))
     assert later.failing == ("freshness",)
-    assert later.reason == "The evidence for freshness lapsed 0 seconds ago."
     much_later = status_at(verdict, NOW + timedelta(hours=1))
     assert set(much_later.failing) == {name for name, _ in GATES}
+    assert [e.reason for e in much_later.gates] == [
+        *(
+            f"The evidence for {gate} was last renewed 60 minutes ago, which is too long."
+            for gate in ("owner", "steward", "licence", "purposes", "policy")
+        ),
+        "Completeness was last measured 60 minutes ago, which is too long.",
+        "Nobody has looked for new records for 60 minutes; the objective is 60 seconds.",
+    ]
+
+
+def test_records_that_stop_between_two_rounds_are_missed_by_name() -> None:
+    """A verdict lapses by itself with the very figures that the next round would find."""
+    stopped = FeedStatus("buses", "running", 627, 627, 0, NOW - timedelta(seconds=58), None)
+    verdict = assess(harvest(feeds=(stopped,)), NOW, SOURCES, TTL_S)
+    assert verdict.status == "governed"
+    later = status_at(verdict, NOW + timedelta(seconds=3))
+    assert later.failing == ("freshness",)
+    assert later.reason == "No new record for 61 seconds; the objective is 60 seconds."
+    assert later.gates[-1].value == 61.0
+
+
+def test_an_agreement_that_ends_between_two_rounds_is_named() -> None:
+    """The policy gate lapses with the agreement, not with its evidence, and says so."""
+    ending = replace(harvest().agreements[1], until=NOW + timedelta(seconds=30))
+    verdict = assess(harvest(agreements=(harvest().agreements[0], ending)), NOW, SOURCES, TTL_S)
+    later = status_at(verdict, NOW + timedelta(seconds=31))
+    assert later.failing == ("policy",)
+    end = f"{NOW + timedelta(seconds=30):%Y-%m-%d %H:%M:%S}"
+    assert later.reason == f"An agreement that covered its types ended at {end} UTC; none follows it."
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (1.0, "100%"),
+        (0.99996, "99.9%"),
+        (0.9999999999999999, "99.9%"),
+        (0.9962, "99.6%"),
+        (0.995, "99.5%"),
+        (0.98, "98%"),
+        (0.57, "57%"),
+        (0.0, "0%"),
+    ],
+)
+def test_a_partial_share_is_never_rounded_up(share: float, text: str) -> None:
+    """One decimal, cut; 100 % is the whole alone."""
+    assert percent(share) == text
+
+
+def test_a_near_miss_reads_as_a_miss() -> None:
+    """Value and target differ in print where they differ in fact, in the reason, in the figures and in the value."""
+    nearly = replace(harvest().quality[0], value=0.94999)
+    verdict = assess(harvest(quality=(nearly, harvest().quality[1])), NOW, SOURCES, TTL_S)
+    assert verdict.failing == ("completeness",)
+    assert verdict.reason == "buses is 94.9% complete; the target is 95%."
+    assert verdict.gates[-2].value == 0.9499
+    quality = tuple(replace(m, value=0.99999) for m in harvest().quality)
+    asked = domain(targets=(("completeness", 0.995),))
+    strict = assess(harvest(domain=asked, quality=quality), NOW, SOURCES, TTL_S)
+    assert strict.gates[-2].reason == "Every feed is at least 99.9% complete; the target is 99.5%."
+    assert (exact_percent(0.995), exact_percent(0.95), exact_percent(1.0)) == ("99.5%", "95%", "100%")
 
 
 def test_an_agreement_that_ends_takes_its_coverage_along() -> None:
