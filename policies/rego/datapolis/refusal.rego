@@ -116,7 +116,7 @@ details := {
 	]),
 	"purpose_not_covered": sprintf("The purpose %v is not covered. Covered: %v.", [
 		input.purpose,
-		concat(", ", covered),
+		concat("; also ", array.concat(listed, sort(open_ended))),
 	]),
 	"suspended": sprintf("Suspended or revoked: %v.", [uids]),
 	"expired": sprintf("Expired: %v.", [uids]),
@@ -130,33 +130,67 @@ details := {
 uids := concat(", ", {agreement.uid | some agreement in concerned[reason]})
 
 # METADATA
-# title: Covered purposes
-# description: The purposes for which the caller's agreements allow the action, as words.
-covered contains words if {
+# title: Covering constraints
+# description: What the caller's agreements that allow the action say about its purpose.
+covering contains constraint if {
 	some agreement in other_purpose
 	some permission in agreement.permission
 	input.action in permission.action
 	some constraint in permission.constraint
 	constraint.leftOperand == "purpose"
-	some words in phrases(constraint)
 }
 
 # METADATA
-# title: Purposes of a constraint as words
-# description: One phrase for each purpose that the constraint names.
-phrases(constraint) := {constraint.rightOperand} if is_string(constraint.rightOperand)
+# title: Covered purposes
+# description: The purposes that are named as covered.
+covered contains constraint.rightOperand if {
+	some constraint in covering
+	is_string(constraint.rightOperand)
+}
 
-phrases(constraint) := {purpose | some purpose in constraint.rightOperand} if constraint.operator == "isAnyOf"
+covered contains purpose if {
+	some constraint in covering
+	constraint.operator == "isAnyOf"
+	some purpose in constraint.rightOperand
+}
 
-phrases(constraint) := {words} if {
+# METADATA
+# title: Covered purposes as one text
+# description: At most one phrase; apart from those that name what is not covered, so that neither reads as the other.
+listed := [concat(", ", covered)] if count(covered) > 0
+
+listed := [] if count(covered) == 0
+
+# METADATA
+# title: Purposes covered but for some
+# description: One phrase for each constraint that covers everything but what it names.
+open_ended contains words if {
+	some constraint in covering
 	constraint.operator == "isNoneOf"
-	words := sprintf("any but %v", [concat(" and ", sort(constraint.rightOperand))])
+	words := sprintf("any purpose other than %v", [concat(" or ", sort(constraint.rightOperand))])
 }
 
 # METADATA
 # title: Domain
-# description: The one domain concerned, if it is one.
-domain := {"domain": names[0]} if {
-	names := [name | some name in {agreement.domain | some agreement in concerned[reason]}]
-	count(names) == 1
+# description: The one domain of the caller's own agreements concerned, else the one domain of all that are.
+domain := {"domain": own_domains[0]} if {
+	count(own_domains) == 1
+} else := {"domain": domains[0]} if {
+	count(own_domains) == 0
+	count(domains) == 1
 } else := {}
+
+# METADATA
+# title: Domains concerned
+# description: Of all agreements that the reason speaks of.
+domains := [name | some name in {agreement.domain | some agreement in concerned[reason]}]
+
+# METADATA
+# title: Own domains concerned
+# description: Of those that are made with the caller itself, not with everybody or with its tier.
+own_domains := [name |
+	some name in {agreement.domain |
+		some agreement in concerned[reason]
+		agreement.assignee == input.caller.party
+	}
+]

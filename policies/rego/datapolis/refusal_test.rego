@@ -34,7 +34,7 @@ test_purpose_not_covered if {
 test_purposes_are_listed_as_words if {
 	every case in [
 		["isAnyOf", "Covered: https://w3id.org/dpv#Advertising."],
-		["isNoneOf", "Covered: any but https://w3id.org/dpv#Advertising."],
+		["isNoneOf", "Covered: any purpose other than https://w3id.org/dpv#Advertising."],
 	] {
 		document := object.union(
 			fixture.constrained({
@@ -77,6 +77,41 @@ test_quota if {
 
 test_offered_is_no_agreement if {
 	refused(fixture.having({"status": "offered"})).reason == "no_agreement"
+}
+
+open_to_all := object.union(fixture.agreement, {
+	"uid": "urn:agreement:public",
+	"assignee": "tier:public",
+	"domain": "environment",
+	"permission": [object.union(fixture.permission, {"constraint": [{
+		"leftOperand": "purpose",
+		"operator": "isNoneOf",
+		"rightOperand": [fixture.dpv("Marketing"), fixture.dpv("Advertising")],
+	}]})],
+})
+
+for_marketing(agreements) := refused(object.union(
+	fixture.request,
+	{"purpose": fixture.dpv("Marketing"), "agreements": agreements},
+))
+
+test_what_is_covered_stands_apart_from_what_is_not if {
+	endswith(for_marketing([fixture.agreement, open_to_all]).detail, concat("", [
+		"Covered: https://w3id.org/dpv#ServiceProvision; ",
+		"also any purpose other than https://w3id.org/dpv#Advertising or https://w3id.org/dpv#Marketing.",
+	]))
+	endswith(
+		for_marketing([open_to_all]).detail,
+		"Covered: any purpose other than https://w3id.org/dpv#Advertising or https://w3id.org/dpv#Marketing.",
+	)
+}
+
+test_the_own_agreement_names_the_domain if {
+	for_marketing([fixture.agreement, open_to_all]).domain == "mobility"
+	for_marketing([open_to_all]).domain == "environment"
+	elsewhere := object.union(open_to_all, {"uid": "urn:agreement:everywhere", "domain": "requests"})
+	for_marketing([fixture.agreement, open_to_all, elsewhere]).domain == "mobility"
+	not for_marketing([open_to_all, elsewhere]).domain
 }
 
 test_two_domains_name_none if {
