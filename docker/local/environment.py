@@ -41,6 +41,7 @@ _OURS = (
     "DATAPOLIS_DSN_",
     "DATAPOLIS_ADMIN_PORT",
     "DATAPOLIS_DOMAIN_KEYS",
+    "DATAPOLIS_DATA",  # passed on where it names a folder
 )
 
 

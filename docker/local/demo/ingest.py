@@ -49,7 +49,8 @@ async def feeds_in(scene: Scene) -> None:
         for rule, count in rules.most_common():
             scene.show.note(f"{feed}: {count:,} rejected by rule {rule}")
     stored = {kind: int(count) for each in domains.values() for kind, count in each["counts"].items()}
-    scene.show.table(["stored as", "entities"], sorted((kind.rsplit("/", 1)[-1], n) for kind, n in stored.items()))
+    terms = await scene.terms()
+    scene.show.table(["stored as", "entities"], sorted((terms.get(kind, kind), n) for kind, n in stored.items()))
     counts = {name: sum(int(one[name]) for one, _ in rows) for name in ("received", "mapped", "rejected")}
     must(counts["mapped"] > 0 and sum(stored.values()) > 0, "records are mapped and stored", counts)
     scene.figures["counts"] = {**counts, "stored": sum(stored.values())}

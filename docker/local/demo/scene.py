@@ -60,6 +60,17 @@ class Scene:
         must(answer.status == 200, "the catalog answers 200 at /readiness", f"{answer.status} {answer.body}")
         return {each["domain"]: each for each in answer.body["domains"]}
 
+    @property
+    def recorded(self) -> bool:
+        """Whether recorded data are at hand; without them no feed of the domain requests can run."""
+        return bool(self.environment.get("DATAPOLIS_DATA"))
+
+    async def terms(self) -> dict[str, str]:
+        """Read the city's @context the other way round: the term of each IRI."""
+        answer = await self.city.ask(f"{self.city.catalog}/context.jsonld")
+        must(answer.status == 200, "the catalog answers 200 at /context.jsonld", f"{answer.status} {answer.body}")
+        return {iri: term for term, iri in answer.body["@context"].items() if isinstance(iri, str)}
+
     async def waiting(self) -> int:
         """Count what the background worker has still to do: records to store, changes to relay and to notify."""
         answer = await self.city.ask(self.metrics)

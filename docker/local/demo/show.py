@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ from rich.table import Table
 
 __all__ = ["Show"]
 
+_EVERY_S = 5.0  # between two lines of progress where they stay
+
 
 class Show:
     """Prints to the terminal; keeps one line of progress while something is waited for."""
@@ -21,6 +24,7 @@ class Show:
         self._console = Console(highlight=False)
         self._status: Status | None = None
         self._last = ""
+        self._next = 0.0  # when a line of progress may be printed again
 
     def scene(self, number: int, title: str) -> None:
         """Head a scene."""
@@ -28,15 +32,16 @@ class Show:
         self._console.rule(f"[bold]{number}. {title}", align="left")
 
     def progress(self, text: str) -> None:
-        """Say what is waited for; on a terminal one line that moves, else a line when it changes."""
+        """Say what is waited for; on a terminal one line that moves, else a line now and then."""
         if self._console.is_terminal:
             if self._status is None:
                 self._status = self._console.status(text)
                 self._status.start()
             self._status.update(text)
-        elif text != self._last:
+        elif text != self._last and time.monotonic() >= self._next:
             self._console.print(f"  … {text}")
-        self._last = text
+            self._next = time.monotonic() + _EVERY_S
+            self._last = text
 
     def good(self, text: str) -> None:
         """Say what happened as promised."""
