@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 import orjson
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from broker.core.egress import Ranges, ranges
 
 __all__ = ["Settings"]
 
@@ -44,9 +45,9 @@ class Settings(BaseSettings):
     egress_allow: str = Field(default="127.0.0.0/8,::1/128", description="private ranges that may be called (CIDRs)")
 
     @property
-    def egress(self) -> tuple[IPv4Network | IPv6Network, ...]:
+    def egress(self) -> Ranges:
         """The private ranges that outbound calls may reach."""
-        return tuple(ip_network(part.strip()) for part in self.egress_allow.split(",") if part.strip())
+        return ranges(self.egress_allow)
 
     def client_secret(self) -> str:
         """The catalog's secret at the issuer: as set, else as the development issuer made it."""

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
+from broker.core.egress import Ranges, permitted
 from connectors.errors import FeedError
-from connectors.settings import Network
 
-__all__ = ["CheckedResolver", "check_literal", "permitted"]
-
-
-def permitted(address: str, allow: Sequence[Network]) -> bool:
-    """Say whether an IP address may be called."""
-    ip = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    if any(ip.version == network.version and ip in network for network in allow):
-        return True
-    return ip.is_global and not ip.is_multicast
+__all__ = ["CheckedResolver", "check_literal"]
 
 
-def check_literal(url: str, allow: Sequence[Network]) -> None:
+def check_literal(url: str, allow: Ranges) -> None:
     """Refuse a URL whose host is itself a barred IP address; names are checked when they resolve."""
     host = urlsplit(url).hostname or ""
     try:
@@ -40,7 +29,7 @@ def check_literal(url: str, allow: Sequence[Network]) -> None:
 class CheckedResolver(AbstractResolver):
     """Resolve names, keeping only permitted addresses, at the time of the call (so that no second look-up differs)."""
 
-    def __init__(self, allow: Sequence[Network]) -> None:
+    def __init__(self, allow: Ranges) -> None:
         self._allow = allow
         self._inner = ThreadedResolver()
 

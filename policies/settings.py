@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from broker.core.egress import Ranges, ranges
 
 __all__ = ["PolicySettings"]
 
@@ -46,6 +47,6 @@ class PolicySettings(BaseSettings):
     admin_port: int | None = Field(default=None, description="port of the sealer's health and metrics")
 
     @cached_property
-    def egress(self) -> tuple[IPv4Network | IPv6Network, ...]:
+    def egress(self) -> Ranges:
         """The private ranges that outbound calls may reach."""
-        return tuple(ip_network(part.strip()) for part in self.egress_allow.split(",") if part.strip())
+        return ranges(self.egress_allow)

@@ -27,9 +27,10 @@ from uuid_utils import uuid7
 from broker.bus.consume import Source, topic_pattern
 from broker.core import topics
 from broker.core.access import Access
+from broker.core.egress import ranges
 from broker.core.subscription import Subscription
 from broker.ld.contexts import Contexts
-from broker.remote.client import Client, ranges
+from broker.remote.client import Client
 from broker.store.contexts import ContextStorage
 from broker.store.pool import Pool
 from broker.workers.delivery import Delivery, Limits

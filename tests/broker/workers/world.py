@@ -13,12 +13,13 @@ from uuid import uuid4
 from broker.bus.consume import Source, topic_pattern
 from broker.core import topics
 from broker.core.access import EVERYTHING, Access
+from broker.core.egress import ranges
 from broker.core.entity import Doc
 from broker.core.patch import Change, ChangeKind
 from broker.core.subscription import Subscriber, Subscription
 from broker.ld.contexts import Contexts
 from broker.ops import subscriptions
-from broker.remote.client import Client, ranges
+from broker.remote.client import Client
 from broker.store import ledger, write
 from broker.store.pool import Pool
 from broker.workers.delivery import Delivery, Limits

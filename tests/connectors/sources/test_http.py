@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from connectors.egress import permitted
+from broker.core.egress import permitted
 from connectors.errors import FeedError
 from connectors.feed import HttpSource
 from connectors.sources.http import HttpPoll, Unreachable
