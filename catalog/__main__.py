@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import structlog
@@ -19,6 +20,7 @@ from catalog.assess import Assessor
 from catalog.check import Report, check
 from catalog.city import City, read_city
 from catalog.document import DocumentError, read_document
+from catalog.schemas import write_schemas
 from catalog.settings import Settings
 from catalog.store.connect import open_pool
 from policies.domains import CityFileError
@@ -97,6 +99,12 @@ async def _assess(settings: Settings, once: bool) -> bool:
     for verdict in verdicts:
         print(f"{verdict.domain}: {verdict.status}. {verdict.reason}")
     return all(v.status == "governed" for v in verdicts)
+
+
+@app.command()
+def schemas(folder: Annotated[Path, typer.Argument(help="Where to write.")] = Path("ontologies/schemas")) -> None:
+    """Write the JSON schema of evidence from its typed model."""
+    print(write_schemas(folder))
 
 
 @app.command()
