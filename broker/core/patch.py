@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from broker.core import segments
+from broker.core import fresh, segments
 from broker.core.draft import Draft
 from broker.core.entity import ENTITY_MEMBERS, dataset_of, instances
 from broker.core.state import AttrPatch, Change, ChangeKind, HistoryRow, Key, Outcome, Result, Row, Tombstone
@@ -49,6 +49,10 @@ def apply(row: Row | None, change: Change, now: datetime, tombstone: Tombstone |
         return Result("conflict")
     if change.kind == "delete" and row is None and change.received_at is None:
         return Result("missing")
+    if row is None and tombstone is None:
+        made = fresh.create(change, now)
+        if made is not None:
+            return made
     draft = Draft(row, change, now, tombstone)
     if change.received_at is not None:
         _ingest(draft, change)

@@ -8,7 +8,7 @@ silently); what may be removed by the NGSI-LD Null depends on the operation, see
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, Final, Literal, TypeAlias
 
 from broker.core import geometry, times
@@ -24,6 +24,7 @@ from broker.core.entity import (
 )
 from broker.core.errors import BadRequestData
 from broker.core.ids import NULL, is_uri, parse_entity_id, parse_uri
+from broker.core.plain import is_attribute_name, is_plain
 
 __all__ = ["MAX_ATTRIBUTES", "MAX_DEPTH", "Nulls", "check_attribute", "check_doc", "infer", "is_null"]
 
@@ -80,8 +81,15 @@ def is_null(instance: Instance) -> bool:
     return bool(found == NULL or found == [NULL] or found == {"@none": NULL})
 
 
-def check_doc(doc: Any, *, need_type: bool = True, nulls: Nulls = "none", label: Callable[[str], str] = str) -> None:
-    """Check an entity in internal form. `label` shows an IRI as the sender wrote it."""
+def check_doc(
+    doc: Any,
+    *,
+    need_type: bool = True,
+    nulls: Nulls = "none",
+    label: Callable[[str], str] = str,
+    checked: Container[str] = ENTITY_MEMBERS,
+) -> None:
+    """Check an entity in internal form. `label` shows an IRI as the sender wrote it; `checked` names what is good."""
     if not isinstance(doc, dict):
         raise BadRequestData("entity: a JSON object is needed")
     if "id" not in doc:
@@ -96,7 +104,9 @@ def check_doc(doc: Any, *, need_type: bool = True, nulls: Nulls = "none", label:
     if len(doc) > MAX_ATTRIBUTES:
         raise BadRequestData(f"entity: {len(doc)} members, at most {MAX_ATTRIBUTES} are taken")
     for name, value in doc.items():
-        if name not in ENTITY_MEMBERS:
+        if name in checked or name in ENTITY_MEMBERS:
+            continue
+        if type(value) is not dict or not is_plain(value) or not is_attribute_name(name):
             check_attribute(name, value, nulls=nulls, label=label)
 
 

@@ -25,6 +25,7 @@ from pyld.context_resolver import ContextResolver
 from broker.core.entity import CORE, INSTANCE_MEMBERS
 from broker.core.errors import BadRequestData, InternalError
 from broker.core.ids import is_name
+from broker.core.plain import CORE_NAMES, is_attribute_name
 from ontologies import load
 
 __all__ = [
@@ -144,6 +145,7 @@ class Active:
         self.nodes: dict[str, Term] = {}
         self._names: dict[str, str | None] = {}
         self._members: dict[str, str] = {}
+        self._attributes: dict[str, str | None] = {}
         self._attrs: dict[str, str] = {}
         self._vocabs: dict[str, str] = {}
         self._values: dict[str, str] = {}
@@ -154,6 +156,7 @@ class Active:
         self.alias_language = self.compact_keyword("@language")
         self.alias_list = self.compact_keyword("@list")
         self.alias_none = self.compact_keyword("@none")
+        self.core_names_stand = all(self.member(name) == name for name in CORE_NAMES)
 
     # -- expansion ----------------------------------------------------------------------------------------------
 
@@ -276,6 +279,14 @@ class Active:
             return self._members[key]
         except KeyError:
             return _keep(self._members, key, self._member(key))
+
+    def attribute(self, key: str) -> str | None:
+        """Return the IRI of a key that names an attribute; None for any other member. Raises as `member` does."""
+        try:
+            return self._attributes[key]
+        except KeyError:
+            name = self.member(key)
+            return _keep(self._attributes, key, name if is_attribute_name(name) else None)
 
     def _member(self, key: str) -> str:
         if not is_name(key) and key not in ("@id", "@type"):

@@ -14,6 +14,7 @@ import orjson
 from broker.core.entity import CORE, INSTANCE_MEMBERS, Doc, Instance
 from broker.core.errors import BadRequestData
 from broker.core.ids import NULL
+from broker.core.plain import is_plain
 from broker.core.render import Form, SysAttrs, compact_instances, render
 from broker.core.validate import MAX_DEPTH, Nulls, check_doc, infer
 from broker.ld.active import Active
@@ -27,19 +28,31 @@ _SEALED: Final = frozenset({"entityIdSealed", "entityTypeSealed"})
 
 def accept(body: Any, active: Active, *, need_type: bool = True, nulls: Nulls = "none") -> Doc:
     """Take an entity (or with `need_type` False a fragment that has an id) from a request: expand it and check it."""
-    doc = to_internal(body, active)
-    check_doc(doc, need_type=need_type, nulls=nulls, label=active.attr)
+    plain: set[str] = set()
+    doc = _entity(body, active, plain)
+    check_doc(doc, need_type=need_type, nulls=nulls, label=active.attr, checked=plain)
     return doc
 
 
 def to_internal(body: Any, active: Active) -> Doc:
     """Expand an entity's names and give its attributes in normalized form; its `@context` is not read."""
+    return _entity(body, active, set())
+
+
+def _entity(body: Any, active: Active, plain: set[str]) -> Doc:
+    """Expand an entity. `plain` collects the attributes that need no check; they are the input's own dictionaries."""
     if not isinstance(body, dict):
         raise BadRequestData("entity: a JSON object is needed")
     doc: Doc = {}
     for key, value in body.items():
         if key == "@context":
             continue
+        if type(value) is dict:
+            attr = active.attribute(key)
+            if attr is not None and attr not in doc and active.core_names_stand and is_plain(value):
+                doc[attr] = value if next(iter(value)) == "type" else {"type": value["type"], **value}
+                plain.add(attr)
+                continue
         member = active.member(key)
         if member == "type":
             name, inner = "type", expand_names(value, active, "type")

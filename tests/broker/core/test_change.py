@@ -45,6 +45,32 @@ def test_the_write_path_writes_the_same_from_texts() -> None:
     assert orjson.loads(written) == orjson.loads(change.serialise(EVENT))
 
 
+def test_texts_are_put_together_as_one_dump_would_write_them() -> None:
+    name, text = 'https://a.example/"\\x', '{"type":"Property","value":"\\u0001"}'
+    patches = [AttrPatch(name, "urn:d:1", None, text), AttrPatch("https://a.example/t", "", " " + text, None)]
+    written = change.payload("t", "urn:x:ü", ["https://a.example/T"], 3, EVENT.at, "deleted", patches, 'http:"1"')
+    whole = {
+        "v": 1,
+        "id": "t/urn:x:ü/3",
+        "tenant": "t",
+        "entity": "urn:x:ü",
+        "types": ["https://a.example/T"],
+        "version": 3,
+        "at": EVENT.at,
+        "op": "deleted",
+        "attrs": [
+            {"name": one.name, "datasetId": one.dataset_id, "was": _text(one.was), "now": _text(one.now)}
+            for one in patches
+        ],
+        "cause": 'http:"1"',
+    }
+    assert written == orjson.dumps(whole)
+
+
+def _text(text: str | None) -> orjson.Fragment | None:
+    return None if text is None else orjson.Fragment(text)
+
+
 def test_the_wire_form() -> None:
     assert set(orjson.loads(change.serialise(EVENT))) == {
         "v", "id", "tenant", "entity", "types", "version", "at", "op", "attrs", "cause"

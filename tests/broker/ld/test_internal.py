@@ -9,6 +9,7 @@ import pytest
 
 from broker.core import segments
 from broker.core.errors import BadRequestData
+from broker.core.ids import NULL
 from broker.core.render import SysAttrs
 from broker.ld.active import Active
 from broker.ld.expand import expand
@@ -50,6 +51,46 @@ def test_the_segment_way_says_what_the_parse_way_says(active: Active, seed: int)
         by_segments = json.loads("{" + page.rstrip(",") + "}")
         by_parsing = to_external(doc, reader)
         assert by_segments == {key: value for key, value in by_parsing.items() if key not in ("id", "type", "scope")}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_plain_attributes_are_taken_as_the_full_walk_takes_them(active: Active, seed: int) -> None:
+    """2,500 entities each, half of them with something changed for the worse."""
+    maker, full = Maker(200 + seed), active.under(None)
+    full.core_names_stand = False
+    odd = [
+        NULL,
+        None,
+        "",
+        5,
+        {},
+        [],
+        {"type": "Property"},
+        {"type": "Point", "coordinates": [1, 2]},
+        "2026-01-01T00:00:00,5Z",
+    ]
+    refused = 0
+    for at in range(2500):
+        entity = maker.entity(wild=False)
+        inside = [one for one in entity.values() if isinstance(one, dict)]
+        if at % 2 and inside:
+            one = maker.random.choice(inside)
+            one[maker.random.choice([*one, "observedAt", "unitCode", "object", "value", "speed"])] = (
+                maker.random.choice(odd)
+            )
+        before = json.dumps(entity)
+        found, wanted = _accepted(entity, active), _accepted(entity, full)
+        assert json.dumps(found) == json.dumps(wanted)
+        assert json.dumps(entity) == before
+        refused += isinstance(found, str)
+    assert 200 < refused < 1200
+
+
+def _accepted(entity: dict[str, Any], active: Active) -> dict[str, Any] | str:
+    try:
+        return accept(entity, active)
+    except BadRequestData as error:
+        return error.detail
 
 
 def test_segments_without_names_are_emitted_as_they_are(active: Active) -> None:

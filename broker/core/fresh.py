@@ -1,0 +1,90 @@
+"""An entity that was not there before, built at once: what `Draft` comes to where nothing is stored (`patch`).
+
+Most of a batch of new entities and of a feed's first data goes this way. It takes a document whose attributes have one
+default instance each; `create` gives None for anything else, and a property test holds it equal to the draft.
+Instances are serialised once; what is equal in all attributes (the order key, the times) is shared between them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import orjson
+
+from broker.core import segments, times
+from broker.core.entity import ENTITY_MEMBERS, Doc
+from broker.core.ids import NULL
+from broker.core.state import AttrPatch, Change, HistoryRow, Result, Row
+from broker.core.validate import is_null
+
+__all__ = ["create"]
+
+_PROPERTY: Final = frozenset({"type", "value", "unitCode", "observedAt"})
+_SCALARS: Final = frozenset({str, int, float, bool})
+_KINDS: Final = frozenset({"create", "upsert_replace", "upsert_update"})
+
+
+def create(change: Change, now: datetime) -> Result | None:
+    """Apply a change to nothing; None if it needs the draft."""
+    doc = change.doc
+    feed = change.received_at is not None
+    if not doc or not doc.get("type") or "expiresAt" in doc:
+        return None
+    if not (change.kind == "ingest_merge" if feed else change.kind in _KINDS):
+        return None
+    types = list(dict.fromkeys(doc["type"]))
+    scopes = list(doc["scope"]) if "scope" in doc else None
+    result = Result("created", Row(change.id, types, scopes, [], [], {}, {}, now, now, 1), 1)
+    now_text = times.of(now)
+    received = (times.canonical(change.received_at) or "") if feed else now_text
+    entries: dict[str, dict[str, list[str]]] = {}
+    if result.row is None or not _fill(result, result.row, doc, change, now_text, received, entries):
+        return None
+    # a feed's types and scope follow the highest key that its envelope brings, a request's the request
+    key = (max(received, *entries) if feed and entries else received, received, change.event)
+    result.row.meta["@type"] = {one: list(key) for one in types}
+    if scopes is not None:
+        result.row.meta["@scope"] = {"": list(key)}
+    return result
+
+
+def _fill(
+    result: Result,
+    row: Row,
+    doc: Doc,
+    change: Change,
+    now_text: str,
+    received: str,
+    entries: dict[str, dict[str, list[str]]],
+) -> bool:
+    """Take the attributes over; `entries` collects the meta entries by instant of observation. False: not plain."""
+    entity, event, request = change.id, change.event, change.received_at is None
+    names, segs, vals, meta, history, attrs = row.names, row.segs, row.vals, row.meta, result.history, result.attrs
+    for name, value in doc.items():
+        if name in ENTITY_MEMBERS:
+            continue
+        if type(value) is not dict or "datasetId" in value:
+            return False
+        scalar = value.get("value")
+        if type(scalar) in _SCALARS and value.keys() <= _PROPERTY:
+            if scalar == NULL:
+                return False
+            text = orjson.dumps(value).decode()
+        else:
+            if request and is_null(value):
+                return False
+            scalar, text, shape = segments.scalar_of(value), segments.segment(value), segments.geometry_of(value)
+            if shape is not None:
+                result.geo[name] = shape
+        observed = times.canonical(value.get("observedAt")) or received
+        entry = entries.get(observed)
+        if entry is None:
+            entries[observed] = entry = {"": [observed, now_text, now_text, received, event]}
+        names.append(name)
+        segs.append(text)
+        vals[name] = scalar
+        meta[name] = entry
+        history.append(HistoryRow(entity, name, "", observed, received, event, text))
+        attrs.append(AttrPatch(name, "", None, text))
+    return True

@@ -1,0 +1,69 @@
+"""The plain instances that most data is made of, told from the others in one look (CIM 009 V1.9.1, 5.2.5 to 5.2.7).
+
+A plain instance is right as it stands, whatever the operation: a Property of one scalar, perhaps with a unit, a
+Relationship to one entity, or a GeoProperty of a point in two dimensions; each perhaps with `observedAt`, and in the
+default dataset. It has no sub-attributes and nothing to expand. What is not plain is not wrong: it has to be
+looked at in full.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from broker.core import times
+from broker.core.entity import ENTITY_MEMBERS, INSTANCE_MEMBERS
+from broker.core.ids import NULL, is_uri
+
+__all__ = ["CORE_NAMES", "is_attribute_name", "is_plain"]
+
+CORE_NAMES = ("type", "value", "object", "unitCode", "observedAt")
+"""The members that plain instances are made of."""
+
+
+def is_plain(one: dict[str, Any]) -> bool:
+    """Say whether an instance is plain; if so it has no fault."""
+    kind = one.get("type")
+    size = 2
+    if kind == "Property":
+        value = one.get("value")
+        of = type(value)
+        if of is str:
+            if value == NULL:
+                return False
+        elif of is not float and of is not int and of is not bool:
+            return False
+        unit = one.get("unitCode")
+        if unit is not None:
+            if type(unit) is not str or not unit:
+                return False
+            size = 3
+    elif kind == "Relationship":
+        target = one.get("object")
+        if target == NULL or not is_uri(target):
+            return False
+    elif kind != "GeoProperty" or not _is_point(one.get("value")):
+        return False
+    observed = one.get("observedAt")
+    if observed is not None:
+        if times.canonical(observed) is None or "," in observed:
+            return False
+        size += 1
+    return len(one) == size
+
+
+def _is_point(value: Any) -> bool:
+    if type(value) is not dict or len(value) != 2 or value.get("type") != "Point":
+        return False
+    at = value.get("coordinates")
+    if type(at) is not list or len(at) != 2:
+        return False
+    lon, lat = at
+    numbers = type(lon) in (float, int) and type(lat) in (float, int)
+    return numbers and -180 <= lon <= 180 and -90 <= lat <= 90
+
+
+@lru_cache(maxsize=4096)
+def is_attribute_name(name: str) -> bool:
+    """Say whether a first-level member of an entity in internal form is an attribute with a good name."""
+    return name not in ENTITY_MEMBERS and name not in INSTANCE_MEMBERS and is_uri(name)
