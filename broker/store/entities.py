@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
 import orjson
 
+from broker.core.change import quoted
 from broker.core.patch import Row, Tombstone
 from broker.store.named import load
 from broker.store.pool import Conn
 
-__all__ = ["Geometry", "bury", "exhume", "insert", "lock", "place", "remove", "tell", "type_as", "update"]
+__all__ = ["SEPARATOR", "Geometry", "bury", "exhume", "insert", "lock", "place", "remove", "tell", "type_as", "update"]
 
 _SQL = load("entities")
+
+SEPARATOR = "\x1f"
 
 Geometry: TypeAlias = bytes | None
 """EWKB of a geometry, None where there is none."""
@@ -63,9 +66,9 @@ def _tombstone(record: Any) -> Tombstone:
     return Tombstone((observed, received, event), record[2])
 
 
-async def insert(conn: Conn, rows: Iterable[tuple[Row, Geometry]]) -> set[str]:
+async def insert(conn: Conn, rows: Sequence[tuple[Row, Geometry]]) -> set[str]:
     """Insert new entities with their location; return the ids that nobody else had inserted before."""
-    return {record[0] for record in await conn.fetch(_SQL["insert"], [_record(*one) for one in rows])}
+    return {record[0] for record in await conn.fetch(_SQL["insert"], *_columns(rows))}
 
 
 async def exhume(conn: Conn, ids: Sequence[str]) -> dict[str, Tombstone]:
@@ -73,28 +76,50 @@ async def exhume(conn: Conn, ids: Sequence[str]) -> dict[str, Tombstone]:
     return {record[0]: _tombstone(record) for record in await conn.fetch(_SQL["exhume"], ids)}
 
 
-async def update(conn: Conn, rows: Sequence[tuple[Row, Geometry]], moved: Sequence[str]) -> None:
+async def update(conn: Conn, rows: Sequence[tuple[Row, Geometry]], moved: Container[str]) -> None:
     """Write changed entities; the location is written for the ids in `moved` only."""
     if rows:
-        await conn.execute(_SQL["update"], [_record(*one) for one in rows], moved)
+        await conn.execute(_SQL["update"], *_columns(rows), [row.id in moved for row, _ in rows])
 
 
-def _record(row: Row, location: Geometry) -> tuple[Any, ...]:
-    """Lay a row out as broker.entity_row."""
+def _columns(rows: Sequence[tuple[Row, Geometry]]) -> tuple[list[Any], ...]:
+    """Lay rows out as the columns that the statements unnest.
+
+    Names and JSON texts are joined by U+001F, which neither can hold: the driver takes a text ten times as fast as an
+    array in a row.
+    """
     return (
-        row.id,
-        row.types,
-        row.scopes,
-        row.names,
-        row.segs,
-        orjson.dumps(row.vals).decode(),
-        location,
-        orjson.dumps(row.meta).decode(),
-        row.created_at,
-        row.modified_at,
-        row.expires_at,
-        row.version,
+        [row.id for row, _ in rows],
+        [SEPARATOR.join(row.types) for row, _ in rows],
+        [None if row.scopes is None else _array(row.scopes) for row, _ in rows],
+        [SEPARATOR.join(row.names) for row, _ in rows],
+        [SEPARATOR.join(row.segs) for row, _ in rows],
+        [orjson.dumps(row.vals).decode() for row, _ in rows],
+        [location for _, location in rows],
+        [_meta(row.meta) for row, _ in rows],
+        [row.created_at for row, _ in rows],
+        [row.modified_at for row, _ in rows],
+        [row.expires_at for row, _ in rows],
+        [row.version for row, _ in rows],
     )
+
+
+def _array(texts: Iterable[str]) -> str:
+    """Write an array of any texts as PostgreSQL reads it."""
+    escaped = (one.replace("\\", "\\\\").replace('"', '\\"') for one in texts)
+    return "{" + ",".join(f'"{one}"' for one in escaped) + "}"
+
+
+def _meta(meta: dict[str, dict[str, list[str]]]) -> str:
+    """Write `meta`; entries that attributes share are written once."""
+    written: dict[int, str] = {}
+    parts: list[str] = []
+    for name, entry in meta.items():
+        text = written.get(id(entry))
+        if text is None:
+            written[id(entry)] = text = orjson.dumps(entry).decode()
+        parts.append(f"{quoted(name)}:{text}")
+    return f"{{{','.join(parts)}}}"
 
 
 async def remove(conn: Conn, ids: Sequence[str]) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date
+from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
-from broker.core import patch, times
+from broker.core import times
 from broker.core.patch import HistoryRow
+from broker.store.entities import SEPARATOR
 from broker.store.named import load
 from broker.store.pool import Conn
 
@@ -21,25 +23,41 @@ rows to the default partition, where they are found as well."""
 
 
 async def append(conn: Conn, tenant: str, rows: Sequence[HistoryRow]) -> None:
-    """Append instances; on an instance already there the higher (received_at, event) wins, and a replay repeats."""
+    """Append instances; on an instance already there the higher (received_at, event) wins, and a replay repeats.
+
+    No two rows have the same key (`patch.distinct`).
+    """
     if not rows:
         return
-    rows = patch.distinct(rows)
-    instants: dict[str, datetime] = {}
+    groups: dict[_Group, list[HistoryRow]] = {}
     for row in rows:
-        for text in (row.observed_at, row.received_at):
-            if text not in instants:
-                instants[text] = times.to_datetime(text)
-    observed = [instants[row.observed_at] for row in rows]
+        group = (row[0], row[3], row[4], row[5], row[7])
+        found = groups.get(group)
+        if found is None:
+            groups[group] = [row]
+        else:
+            found.append(row)
+    instants = {text: times.to_datetime(text) for group in groups for text in group[1:3]}
     known = _partitions.setdefault(conn, set())
-    missing = {(tenant, instant.date().replace(day=1)) for instant in set(observed)} - known
+    missing = {(tenant, instants[group[1]].date().replace(day=1)) for group in groups} - known
     if missing:
         await conn.execute(_SQL["ensure"], sorted(month for _, month in missing))
         known |= missing
     await conn.execute(
         _SQL["append"],
-        [
-            (row.entity, row.attr, row.dataset_id, at, instants[row.received_at], row.event, row.kind, row.body)
-            for row, at in zip(rows, observed, strict=True)
-        ],
+        [group[0] for group in groups],
+        [instants[group[1]] for group in groups],
+        [instants[group[2]] for group in groups],
+        [group[3] for group in groups],
+        [group[4] for group in groups],
+        [SEPARATOR.join([row[1] for row in found]) for found in groups.values()],
+        [SEPARATOR.join([row[2] for row in found]) for found in groups.values()],
+        [SEPARATOR.join([row[6] or _NO_BODY for row in found]) for found in groups.values()],
     )
+
+
+_Group: TypeAlias = tuple[str, str, str, str, str]
+"""What instances that one change brings have in common: entity, observed, received, event, kind."""
+
+_NO_BODY = "-"
+"""Stands for the body of a row whose kind has none: an empty text would be no element at all."""

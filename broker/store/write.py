@@ -3,7 +3,7 @@
 Theory of operation. `apply` locks the rows of all changed entities in the order of their ids, so that two engines
 never wait for each other in a circle. Each change then goes through `broker.core.patch.apply` in the order given, one
 entity's changes one upon the other. What comes out is written by one statement per table: state, side tables, history,
-outbox.
+outbox. A large batch is cut into parts: while the database stores one, the next one is computed.
 
 An entity that does not exist has no row to lock. Its INSERT may find that somebody else made it meanwhile, or that it
 was made and deleted (its tombstone has changed): then only the changes of that entity are undone and run again on what
@@ -13,10 +13,11 @@ of an entity never repeat.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, Final, TypeAlias
 
 from broker.core import change as change_event
 from broker.core import patch, times
@@ -27,6 +28,12 @@ from broker.store import entities, history
 from broker.store.pool import Conn
 
 __all__ = ["Change", "Guard", "Outcome", "Row", "apply"]
+
+_PART: Final = 200
+"""Entities that are stored together."""
+
+_SLICE: Final = 20
+"""Entities that are computed before whoever else waits (the part being stored among them) may go on."""
 
 Guard: TypeAlias = Callable[[Row | None, Row | None], NgsiLdError | None]
 """Sees an entity before and after a change (None: absent), under the row's lock; an error refuses the change."""
@@ -75,22 +82,72 @@ async def apply(
     by_entity: dict[str, list[int]] = {}
     for at, change in enumerate(changes):
         by_entity.setdefault(change.id, []).append(at)
-    done: dict[str, _Work] = {}
     todo = sorted(by_entity)
     while todo:
         rows, tombstones = await entities.lock(conn, todo, now)
-        work: dict[str, _Work] = {}
-        for one in todo:
-            row, tombstone = rows.get(one), tombstones.get(one)
-            work[one] = _Work(row, tombstone, row, tombstone)
-            for at in by_entity[one]:
-                outcomes[at] = _step(work[one], tenant, changes[at], now, guards[at] if guards is not None else None)
-        done.update(work)
-        todo = await _insert(conn, work)
-    await _store(conn, done)
-    await history.append(conn, tenant, [row for work in done.values() for row in work.history])
-    await entities.tell(conn, tenant, [(one, event) for one, work in done.items() for event in work.events])
+        lost: list[str] = []
+        async with _Behind(lost) as behind:
+            for start in range(0, len(todo), _PART):
+                work: dict[str, _Work] = {}
+                for one in todo[start : start + _PART]:
+                    row, tombstone = rows.get(one), tombstones.get(one)
+                    work[one] = found = _Work(row, tombstone, row, tombstone)
+                    for at in by_entity[one]:
+                        guard = guards[at] if guards is not None else None
+                        outcomes[at] = _step(found, tenant, changes[at], now, guard)
+                    if len(by_entity[one]) > 1:
+                        found.history = patch.distinct(found.history)
+                    if len(work) % _SLICE == 0:
+                        await behind.yield_to()
+                await behind.run(_store(conn, tenant, work), last=start + _PART >= len(todo))
+        todo = sorted(lost)
     return [outcomes[at] for at in range(len(changes))]
+
+
+class _Behind:
+    """Stores one part of a batch while the next one is computed; parts follow each other. `lost` collects what each
+    gives.
+
+    Leaving it waits for the last part; an exception stops the part that runs before it goes on, so that nobody else
+    uses the connection.
+    """
+
+    def __init__(self, lost: list[str]) -> None:
+        self._lost = lost
+        self._running: asyncio.Task[list[str]] | None = None
+
+    async def __aenter__(self) -> _Behind:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            await self._settle()
+        elif self._running is not None:
+            self._running.cancel()
+            await asyncio.wait([self._running])
+
+    async def yield_to(self) -> None:
+        """Let the part that is being stored go on, if there is one."""
+        if self._running is not None:
+            await asyncio.sleep(0)
+
+    async def run(self, storing: Coroutine[Any, Any, list[str]], *, last: bool) -> None:
+        """Start to store a part, once the one before it is stored; the last part is waited for."""
+        try:
+            await self._settle()
+        except BaseException:
+            storing.close()
+            raise
+        if last:
+            self._lost += await storing
+        else:
+            self._running = asyncio.create_task(storing)
+            await asyncio.sleep(0)
+
+    async def _settle(self) -> None:
+        if self._running is not None:
+            running, self._running = self._running, None
+            self._lost += await running
 
 
 def _step(work: _Work, tenant: str, change: Change, now: datetime, guard: Guard | None) -> Outcome:
@@ -118,10 +175,10 @@ def _step(work: _Work, tenant: str, change: Change, now: datetime, guard: Guard 
         work.geo.update(result.geo)
     if result.op is not None:
         types = after.types if after is not None else before.types if before is not None else []
-        event = change_event.payload(
+        event = change_event.text(
             tenant, change.id, types, result.version, times.of(now), result.op, result.attrs, change.cause
         )
-        work.events.append(event.decode())
+        work.events.append(event)
     return Outcome(change.id, result.outcome, after.version if after else None)
 
 
@@ -139,8 +196,18 @@ async def _insert(conn: Conn, work: dict[str, _Work]) -> list[str]:
     return sorted([*lost, *undone])
 
 
-async def _store(conn: Conn, done: dict[str, _Work]) -> None:
-    """Write what the changes came to: rows, tombstones, side tables."""
+async def _store(conn: Conn, tenant: str, work: dict[str, _Work]) -> list[str]:
+    """Write what a part's changes came to; return the ids that must run again."""
+    lost = await _insert(conn, work)
+    done = {one: found for one, found in work.items() if one not in lost} if lost else work
+    await _keep(conn, done)
+    await history.append(conn, tenant, [row for found in done.values() for row in found.history])
+    await entities.tell(conn, tenant, [(one, event) for one, found in done.items() for event in found.events])
+    return lost
+
+
+async def _keep(conn: Conn, done: dict[str, _Work]) -> None:
+    """Write rows, tombstones and side tables."""
     updated: list[tuple[Row, bytes | None]] = []
     moved: list[str] = []
     add_types: list[tuple[str, str]] = []

@@ -8,9 +8,12 @@ SELECT id, floor, version FROM tombstones WHERE id = ANY($1::text[])
 -- name: insert
 INSERT INTO entities (id, types, scopes, names, segs, vals, location, meta, created_at, modified_at, expires_at,
                       version)
-SELECT r.id, r.types, r.scopes, r.names, r.segs, r.vals, ST_GeomFromEWKB(r.location), r.meta, r.created_at,
+SELECT r.id, string_to_array(r.types, E'\x1f'), r.scopes::text[], string_to_array(r.names, E'\x1f'),
+       string_to_array(r.segs, E'\x1f'), r.vals::jsonb, ST_GeomFromEWKB(r.location), r.meta::jsonb, r.created_at,
        r.modified_at, r.expires_at, r.version
-FROM unnest($1::broker.entity_row[]) AS r
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::text[],
+            $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::bigint[])
+     AS r (id, types, scopes, names, segs, vals, location, meta, created_at, modified_at, expires_at, version)
 ON CONFLICT (id) DO NOTHING RETURNING id
 
 -- name: exhume
@@ -18,10 +21,13 @@ DELETE FROM tombstones WHERE id = ANY($1::text[]) RETURNING id, floor, version
 
 -- name: update
 UPDATE entities AS e
-SET types = r.types, scopes = r.scopes, names = r.names, segs = r.segs, vals = r.vals, meta = r.meta,
-    location = CASE WHEN e.id = ANY($2::text[]) THEN ST_GeomFromEWKB(r.location) ELSE e.location END,
+SET types = string_to_array(r.types, E'\x1f'), scopes = r.scopes::text[],
+    names = string_to_array(r.names, E'\x1f'), segs = string_to_array(r.segs, E'\x1f'), vals = r.vals::jsonb,
+    meta = r.meta::jsonb, location = CASE WHEN r.moved THEN ST_GeomFromEWKB(r.location) ELSE e.location END,
     created_at = r.created_at, modified_at = r.modified_at, expires_at = r.expires_at, version = r.version
-FROM unnest($1::broker.entity_row[]) AS r
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::text[],
+            $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::bigint[], $13::boolean[])
+     AS r (id, types, scopes, names, segs, vals, location, meta, created_at, modified_at, expires_at, version, moved)
 WHERE e.id = r.id
 
 -- name: remove
