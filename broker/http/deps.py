@@ -22,7 +22,7 @@ from broker.store.write import Outcome
 from policies import PUBLIC, Action, Caller, Decision, EngineUnavailable, PurposeError, TokenError
 from policies.audit import AuditRecord, Prepared, prepare
 
-__all__ = ["AUDIT", "Call", "call_of", "enter", "fail"]
+__all__ = ["ACCESS", "AUDIT", "TENANT", "Call", "call_of", "enter", "fail", "record"]
 
 AUDIT = "Datapolis-Audit"
 ACCESS = "Datapolis-Access"
@@ -58,21 +58,18 @@ class Call:
 
     def seal(self, outcome: Verdict, entities: int = 0, reason: str | None = None) -> Prepared:
         """Make this request's audit record."""
-        decision = self.decision
         return prepare(
-            AuditRecord(
-                action=self.action,
-                agreements=decision.agreements if decision is not None else (),
-                caller=self.caller.party,
-                door="ngsi-ld",
-                entities=entities,
-                id=self.audit_id,
-                outcome=outcome,
-                purpose=self.purpose,
-                reason=reason,
-                request=self.request,
-                revision=decision.revision if decision is not None else 0,
-                tenant=self.tenant,
+            record(
+                self.action,
+                self.tenant,
+                self.caller,
+                self.purpose,
+                self.request,
+                self.decision,
+                outcome,
+                entities,
+                reason,
+                self.audit_id,
             )
         )
 
@@ -98,6 +95,35 @@ class Call:
         prepared = self.seal(outcome, entities, reason)
         await self.services.audit.commit(prepared)
         return prepared
+
+
+def record(
+    action: Action,
+    tenant: str,
+    caller: Caller,
+    purpose: str,
+    request: str,
+    decision: Decision | None,
+    outcome: Verdict,
+    entities: int,
+    reason: str | None = None,
+    audit_id: str = "",
+) -> AuditRecord:
+    """Put the audit record of a request together."""
+    return AuditRecord(
+        action=action,
+        agreements=decision.agreements if decision is not None else (),
+        caller=caller.party,
+        door="ngsi-ld",
+        entities=entities,
+        id=audit_id,
+        outcome=outcome,
+        purpose=purpose,
+        reason=reason,
+        request=request,
+        revision=decision.revision if decision is not None else 0,
+        tenant=tenant,
+    )
 
 
 def verdict(error: NgsiLdError) -> Verdict:

@@ -6,31 +6,36 @@ token is verified, the decision, tenant and @context are in memory, and the head
 answered by the functions that the route uses, so that both ways give the same bytes. Whatever does not fit (no such
 entity, a refusal, an error) goes to the route from the start, which reads again and says so: reading has no effect.
 
+What the headers say is worked out once per different set of them (`_Door`); whether the caller, the decision, the
+tenant and the @context still stand is asked anew for every request.
+
 Paths are handed to FastAPI with each segment's own slashes still encoded, so that an id may hold one.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
+import orjson
 from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
 from broker.core.errors import NgsiLdError
 from broker.core.ids import DEFAULT_TENANT, parse_entity_id, parse_tenant
 from broker.http import answers, metrics, params, querying, render
-from broker.http.deps import ACCESS, AUDIT, TENANT, Call
+from broker.http.deps import ACCESS, AUDIT, TENANT, Call, record
 from broker.http.negotiate import JSON
 from broker.http.problems import HttpProblem, respond
 from broker.http.routes.entities import answer_query
 from broker.http.services import Services
 from broker.ld.active import Active
 from broker.ld.contexts import link_context
-from broker.ops.sight import sight
-from policies import PUBLIC, PurposeError
+from broker.ops.sight import Sight, sight
+from broker.ops.view import Joined
+from policies import PUBLIC, Caller, Decision, PurposeError
+from policies.audit import Form
 
 __all__ = ["Hot"]
 
@@ -39,6 +44,45 @@ _ENTITY = _ENTITIES + "/"
 _PLAIN_ACCEPT = (b"", b"*/*", b"application/json")
 _PAGE = frozenset({"type", "limit"})
 _MAX_KEPT = 1024
+_MAX_IDS = 100_000
+_REQUEST = f'"GET {_ENTITY}'
+_RECEIPT = AUDIT.lower().encode()
+_OK = "GET", 200, "hot"
+
+_Header = tuple[bytes, bytes]
+
+
+@dataclass(slots=True)
+class _Door:
+    """What one set of headers comes to: who asks for what, under which decision, and what every answer carries."""
+
+    authorization: str | None
+    caller: Caller
+    tenant: str
+    tenant_header: str | None
+    purpose: str
+    schema: str
+    active: Active
+    link: str | None
+    decision: Decision
+    sight: Sight
+    writer: render.Writer
+    form: Form
+    headers: tuple[_Header, ...]
+
+    def call(self, services: Services, request: str) -> Call:
+        """Make the call that the route makes of such a request."""
+        return Call(
+            services,
+            "read",
+            request[:4000],
+            self.tenant,
+            self.tenant_header,
+            self.caller,
+            self.purpose,
+            self.schema,
+            self.decision,
+        )
 
 
 class Hot:
@@ -46,16 +90,21 @@ class Hot:
 
     def __init__(self, app: FastAPI) -> None:
         self.app = app
-        self._links: dict[bytes, tuple[Active, str | None]] = {}
-        self._ids: dict[str, None] = {}
+        self._doors: dict[tuple[bytes | None, ...], _Door] = {}
+        self._ids: dict[str, str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        if scope["method"] == "GET" and scope["path"].startswith(_ENTITIES) and await self._serve(scope, receive, send):
-            return
+        if scope["method"] == "GET":
+            path: str = scope["path"]
+            if path.startswith(_ENTITY):
+                if not scope["query_string"] and await self._entity(path, scope, receive, send):
+                    return
+            elif path == _ENTITIES and scope["query_string"] and await self._page(scope, receive, send):
+                return
         await self._route(scope, receive, send)
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,42 +122,34 @@ class Hot:
         await self.app(scope, receive, counting)
         metrics.SECONDS.labels(method).observe(time.perf_counter() - began)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Serve the request if it is hot; say whether."""
-        path: str = scope["path"]
-        query: bytes = scope["query_string"]
-        services: Services = self.app.state.services
-        if query:
-            if path != _ENTITIES or len(query) > 2000:
-                return False
-            entered = self._enter(services, scope)
-            return entered is not None and await self._page(*entered, query, scope, receive, send)
-        if len(path) <= len(_ENTITY) or not path.startswith(_ENTITY):
-            return False
-        entity_id = path[len(_ENTITY) :]
-        if "/" in entity_id or not self._valid(entity_id):
-            return False
-        entered = self._enter(services, scope)
-        return entered is not None and await self._entity(*entered, entity_id, send)
-
-    def _valid(self, entity_id: str) -> bool:
-        if entity_id in self._ids:
-            return True
+    def _quoted(self, entity_id: str) -> str | None:
+        """Give an entity id as JSON; None if it is none, or too long for a record to hold whole."""
+        found = self._ids.get(entity_id)
+        if found is not None:
+            return found
+        if "/" in entity_id:
+            return None
         try:
             parse_entity_id(entity_id)
         except NgsiLdError:
-            return False
-        if len(self._ids) >= 100_000:
+            return None
+        if len(self._ids) >= _MAX_IDS:
             self._ids.clear()
-        self._ids[entity_id] = None
-        return True
+        found = self._ids[entity_id] = orjson.dumps(entity_id).decode()
+        return found
 
-    def _enter(self, services: Services, scope: Scope) -> tuple[Call, Active, str | None] | None:
+    def _enter(self, services: Services, headers: list[_Header]) -> _Door | None:
         """Do what `deps.enter` does from memory alone; None if that is not possible."""
-        authorization = purpose_header = tenant_header = link = None
-        for name, value in scope["headers"]:
+        authorization = purpose = tenant = link = None
+        for name, value in headers:
             if name == b"authorization":
+                if authorization is not None:
+                    return None
                 authorization = value
+            elif name == b"data-purpose":
+                if purpose is not None:
+                    return None
+                purpose = value
             elif name == b"accept":
                 if value not in _PLAIN_ACCEPT:
                     return None
@@ -117,107 +158,123 @@ class Hot:
                     return None
                 link = value
             elif name == b"ngsild-tenant":
-                tenant_header = value.decode("latin-1")
-            elif name == b"data-purpose":
-                purpose_header = value.decode("latin-1")
-        trust = services.trust
-        caller = PUBLIC if authorization is None else trust.known(authorization.decode("latin-1"))
+                if tenant is not None:
+                    return None
+                tenant = value
+        key = authorization, purpose, tenant, link
+        door = self._doors.get(key)
+        if door is not None and self._stands(services, door):
+            return door
+        door = self._open(services, *key)
+        if door is not None:
+            if len(self._doors) >= _MAX_KEPT:
+                self._doors.clear()
+            self._doors[key] = door
+        return door
+
+    def _stands(self, services: Services, door: _Door) -> bool:
+        """Say whether what was found out for these headers is so still."""
+        trust, caller = services.trust, door.caller
+        if door.authorization is not None and trust.known(door.authorization) is not caller:
+            return False
+        if trust.cached(caller, door.purpose, "read", door.tenant) is not door.decision:
+            return False
+        return door.link is None or services.contexts.known(door.link) is door.active
+
+    def _open(
+        self,
+        services: Services,
+        authorization: bytes | None,
+        purpose_header: bytes | None,
+        tenant_header: bytes | None,
+        link_header: bytes | None,
+    ) -> _Door | None:
+        trust, token = services.trust, None if authorization is None else authorization.decode("latin-1")
+        caller = PUBLIC if token is None else trust.known(token)
         if caller is None:
             return None
+        tenant_text = None if tenant_header is None else tenant_header.decode("latin-1")
         try:
-            tenant = DEFAULT_TENANT if tenant_header is None else parse_tenant(tenant_header)
-            purpose = trust.purpose(caller, purpose_header)
+            tenant = DEFAULT_TENANT if tenant_text is None else parse_tenant(tenant_text)
+            purpose = trust.purpose(caller, None if purpose_header is None else purpose_header.decode("latin-1"))
+            link = None if link_header is None else link_context([link_header.decode("latin-1")])
         except (NgsiLdError, PurposeError):
             return None
         decision = trust.cached(caller, purpose, "read", tenant)
         schema = services.tenants.known(tenant)
-        context = self._context(services, link)
-        if decision is None or not decision.allow or schema is None or context is None:
+        active = services.contexts.core if link is None else services.contexts.known(link)
+        if decision is None or not decision.allow or schema is None or active is None:
             return None
-        query = scope["query_string"]
-        text = f"GET {scope['path']}" + (f"?{'&'.join(sorted(query.decode('latin-1').split('&')))}" if query else "")
-        call = Call(services, "read", text[:4000], tenant, tenant_header, caller, purpose, schema, decision)
-        return call, *context
+        headers: list[_Header] = []
+        if tenant_header is not None:
+            headers.append((TENANT.lower().encode(), tenant_header))
+        if services.settings.access == "open":
+            headers.append((ACCESS.lower().encode(), b"open"))
+        headers.append((b"link", answers.context_header(link).encode("latin-1")))
+        headers.append((b"content-type", JSON.encode()))
+        form = Form(record("read", tenant, caller, purpose, "", decision, "allowed", 1))
+        seen, writer = sight(decision.access), render.writer(active)
+        return _Door(
+            token, caller, tenant, tenant_text, purpose, schema, active, link, decision, seen, writer, form,
+            tuple(headers),
+        )  # fmt: skip
 
-    def _context(self, services: Services, link: bytes | None) -> tuple[Active, str | None] | None:
-        if link is None:
-            return services.contexts.core, None
-        found = self._links.get(link)
-        if found is not None and services.contexts.known(found[1]) is found[0]:
-            return found
-        try:
-            url = link_context([link.decode("latin-1")])
-        except NgsiLdError:
-            return None
-        active = services.contexts.known(url)
-        if active is None:
-            return None
-        if len(self._links) >= _MAX_KEPT:
-            self._links.clear()
-        self._links[link] = active, url
-        return active, url
-
-    async def _entity(self, call: Call, active: Active, link: str | None, entity_id: str, send: Send) -> bool:
-        """Answer with one entity."""
-        seen = sight(call.access)
-        if seen.needs_meta:
+    async def _entity(self, path: str, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Answer with one entity if the request is hot; say whether."""
+        entity_id = path[len(_ENTITY) :]
+        quoted = self._quoted(entity_id)
+        if quoted is None:
+            return False
+        services: Services = self.app.state.services
+        door = self._enter(services, scope["headers"])
+        if door is None or door.sight.needs_meta:
             return False
         try:
-            row = await call.services.reads.read(call.schema, entity_id)
+            row = await services.reads.read(door.schema, entity_id)
         except OSError:
             return False
         if row is None:
             return False
-        names, segs = row[3], row[4]
-        mask = seen.mask(entity_id, row[1], row[2], names, segs)
+        _, types, scopes, names, segs = row
+        mask = door.sight.mask_joined(entity_id, types, scopes, names, segs)
         if mask is None:
             return False
-        body = render.writer(active).text(entity_id, row[1], row[2], names, segs, mask).encode()
-        prepared = call.seal("allowed", 1)
+        body = door.writer.joined(quoted, Joined(entity_id, types, scopes, names, segs, mask)).encode()
+        prepared = door.form.prepare(_REQUEST + quoted[1:])
         try:
-            await call.services.audit.commit(prepared)
+            await services.audit.commit(prepared)
         except HttpProblem as problem:
-            answer = respond(problem, call.headers(None))
-            await _send(send, answer.status_code, answer.raw_headers, bytes(answer.body))
+            answer = respond(problem, door.call(services, "").headers(None))
+            metrics.count("GET", answer.status_code, "hot")
+            await answer(scope, receive, send)
             return True
-        _count_use(call)
-        headers = [(AUDIT.lower().encode(), prepared.receipt.encode())]
-        if call.tenant_header is not None:
-            headers.append((TENANT.lower().encode(), call.tenant_header.encode("latin-1")))
-        if call.services.settings.access == "open":
-            headers.append((ACCESS.lower().encode(), b"open"))
-        headers.append((b"link", answers.context_header(link).encode("latin-1")))
-        headers.append((b"content-length", str(len(body)).encode()))
-        headers.append((b"content-type", JSON.encode()))
-        await _send(send, 200, headers, body)
+        if door.decision.duties:
+            services.trust.used(door.decision)
+        metrics.COUNTS[_OK] += 1
+        headers = [(_RECEIPT, prepared.receipt.encode()), *door.headers, (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
         return True
 
-    async def _page(
-        self, call: Call, active: Active, link: str | None, query: bytes, scope: Scope, receive: Receive, send: Send
-    ) -> bool:
+    async def _page(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Answer with the plain page of a type, by the route's own function."""
+        query: bytes = scope["query_string"]
+        services: Services = self.app.state.services
+        if len(query) > 2000:
+            return False
+        door = self._enter(services, scope["headers"])
+        if door is None:
+            return False
+        call = door.call(services, f"GET {_ENTITIES}?{'&'.join(sorted(query.decode('latin-1').split('&')))}")
         try:
             given = params.parse(query, querying.QUERY)
             if not given.keys() <= _PAGE or "type" not in given:
                 return False
-            answer = await answer_query(call, given, JSON, active, link)
+            answer = await answer_query(call, given, JSON, door.active, door.link)
         except Exception:
             # Whatever it is, the route meets it too, and answers for it.
             return False
         metrics.count("GET", answer.status_code, "hot")
-        _count_use(call)
+        services.trust.used(door.decision)
         await answer(scope, receive, send)
         return True
-
-
-def _count_use(call: Call) -> None:
-    """Count an answered request against the caller's quotas; a request that goes on to the route is counted there."""
-    if call.decision is not None:
-        call.services.trust.used(call.decision)
-
-
-async def _send(send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
-    metrics.count("GET", status, "hot")
-    start: dict[str, Any] = {"type": "http.response.start", "status": status, "headers": headers}
-    await send(start)
-    await send({"type": "http.response.body", "body": body})

@@ -7,7 +7,7 @@ from collections import Counter as Counts
 
 from prometheus_client import Counter, Histogram
 
-__all__ = ["SECONDS", "count", "flush", "flush_every_second"]
+__all__ = ["COUNTS", "SECONDS", "count", "flush", "flush_every_second"]
 
 _REQUESTS = Counter(
     "datapolis_requests_total", "Requests by method, status and path through the broker", ["method", "status", "way"]
@@ -18,19 +18,19 @@ SECONDS = Histogram(
     ["method"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
-_counts: Counts[tuple[str, int, str]] = Counts()
+COUNTS: Counts[tuple[str, int, str]] = Counts()
 
 
 def count(method: str, status: int, way: str) -> None:
     """Count one request; `way` is hot or route."""
-    _counts[method, status, way] += 1
+    COUNTS[method, status, way] += 1
 
 
 def flush() -> None:
     """Hand the counts to Prometheus."""
-    for (method, status, way), number in list(_counts.items()):
+    for (method, status, way), number in list(COUNTS.items()):
         _REQUESTS.labels(method, str(status), way).inc(number)
-        del _counts[method, status, way]
+        del COUNTS[method, status, way]
 
 
 async def flush_every_second() -> None:

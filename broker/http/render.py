@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 
@@ -20,13 +21,15 @@ from broker.core.project import EVERYTHING, LanguageRange, Projection, language,
 from broker.core.render import Form, SysAttrs
 from broker.ld.active import Active
 from broker.ld.internal import compact_segment, to_external
-from broker.ops.view import View
+from broker.ops.view import SEPARATOR, Joined, View, split
 from ontologies import load
 
 __all__ = ["Show", "Writer", "array", "context_of", "entity", "writer"]
 
 _MAX_WRITERS = 256
 _MAX_TYPES = 4096
+_MAX_PLANS = 4096
+_NAMED = SEPARATOR + " "
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,14 @@ class Show:
         )
 
 
+class _Plan(NamedTuple):
+    """How rows of one shape are written: a form for id and segments; which segments, None for all of them."""
+
+    mask: AttrMask
+    form: str
+    places: tuple[int, ...] | None
+
+
 class Writer:
     """Writes rows under one active @context."""
 
@@ -53,6 +64,37 @@ class Writer:
         self.active = active
         self._keys: dict[str, str] = {}
         self._types: dict[tuple[str, ...], str] = {}
+        self._plans: dict[tuple[str, str, int], _Plan] = {}
+
+    def joined(self, quoted: str, row: Joined) -> str:
+        """Write a joined row as `text` writes it; `quoted` is its id as JSON.
+
+        Rows of the same types, names and mask differ in their segments alone, so the rest is written once.
+        """
+        segs = row.segs
+        if row.scopes or segs[:1] == " " or _NAMED in segs:
+            view = row.view()
+            return self.text(view.id, view.types, view.scopes, view.names, view.segs, view.mask)
+        key = row.types, row.names, id(row.mask)
+        plan = self._plans.get(key)
+        if plan is None or plan.mask is not row.mask:
+            plan = self._plan(row)
+            if len(self._plans) >= _MAX_PLANS:
+                self._plans.clear()
+            self._plans[key] = plan
+        found = segs.split(SEPARATOR)
+        if plan.places is None:
+            return plan.form % (quoted, *found)
+        return plan.form % (quoted, *[found[place] for place in plan.places])
+
+    def _plan(self, row: Joined) -> _Plan:
+        names = split(row.names)
+        places = tuple(place for place, name in enumerate(names) if row.mask.shows(name))
+        keys = [(self._keys.get(names[place]) or self._key(names[place])).replace("%", "%%") for place in places]
+        form = "".join(
+            ('{"id":%s,', self._type(split(row.types)).replace("%", "%%"), *(f",{key}%s" for key in keys), "}")
+        )
+        return _Plan(row.mask, form, places if len(places) != len(names) or not names else None)
 
     def text(
         self,
@@ -116,8 +158,12 @@ def writer(active: Active) -> Writer:
     return found
 
 
-def entity(view: View, active: Active, show: Show) -> str:
+def entity(view: View | Joined, active: Active, show: Show) -> str:
     """Write one entity without `@context`."""
+    if isinstance(view, Joined):
+        if show.plain and show.projection is EVERYTHING:
+            return writer(active).joined(orjson.dumps(view.id).decode(), view)
+        view = view.view()
     if show.plain:
         return writer(active).text(view.id, view.types, view.scopes, view.names, view.segs, view.mask, show.projection)
     return parsed(view, active, show)

@@ -12,10 +12,10 @@ from broker.core import times
 from broker.core.access import Access
 from broker.core.errors import NgsiLdError, ResourceNotFound
 from broker.core.match import Meta, matches
-from broker.core.narrow import narrow
+from broker.core.narrow import AttrMask, narrow
 from broker.core.query import Node, Query
 from broker.ops.sight import sight
-from broker.ops.view import View
+from broker.ops.view import Joined, View
 from broker.store.named import load
 from broker.store.pages import page
 from broker.store.pool import Pool
@@ -27,9 +27,9 @@ _BY_ID = load("reads")["by_id"]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of what the caller may see. `count` is of all matches, None unless asked for."""
+    """A page of what the caller may see, joined unless it has system times. `count`: of all matches, or None."""
 
-    views: Sequence[View]
+    views: Sequence[View | Joined]
     more: bool
     count: int | None
 
@@ -60,15 +60,18 @@ async def query_entities(pool: Pool, schema: str, access: Access, query: Query, 
     async with pool.lend(schema) as conn:
         found = await page(conn, narrow(query, access), filters.nodes, short=not sys_attrs)
     width = 9 if sys_attrs else 5
-    views = []
+    made = _view if sys_attrs else _joined
+    views: list[View | Joined] = []
     for row in found.rows:
-        mask = filters.mask(tuple(row)[width:])
+        mask = filters.mask(row[width:])
         if mask is not None:
-            views.append(_view(row, mask, sys_attrs))
+            views.append(made(row, mask))
     return Page(views, found.more, found.count)
 
 
-def _view(row: Any, mask: Any, sys_attrs: bool) -> View:
-    if not sys_attrs:
-        return View(row[0], row[1], row[2], row[3], row[4], mask)
+def _joined(row: Any, mask: AttrMask) -> Joined:
+    return Joined(row[0], row[1], row[2], row[3], row[4], mask)
+
+
+def _view(row: Any, mask: AttrMask) -> View:
     return View(row[0], row[1], row[2], row[3], row[4], mask, orjson.loads(row[5]), row[6], row[7], row[8])

@@ -17,7 +17,7 @@ from broker.store.pool import Pool
 
 __all__ = ["Reads"]
 
-_SHORT = load("reads")["by_id_short"]
+_JOINED = load("reads")["by_id_joined"]
 
 
 @dataclass(slots=True)
@@ -28,6 +28,8 @@ class _Lane:
 
 class Reads:
     """Look-ups of current state by id: (id, types, scopes, names, segs), None where there is no such entity.
+
+    Types, names and segs are joined to one text each (`broker.ops.view`).
 
     A look-up raises ConnectionError if the database cannot be read.
     """
@@ -61,7 +63,7 @@ class Reads:
             async with self._pool.lend(schema) as conn:
                 while lane.waiting:
                     batch, lane.waiting = self._cut(lane.waiting)
-                    rows = {row[0]: row for row in await conn.fetch(_SHORT, list(batch))}
+                    rows = {row[0]: row for row in await conn.fetch(_JOINED, list(batch))}
                     for entity_id, futures in batch.items():
                         row = rows.get(entity_id)
                         for future in futures:

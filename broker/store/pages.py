@@ -13,7 +13,10 @@ from broker.store.pool import Conn
 __all__ = ["Found", "page"]
 
 _COLUMNS = "e.id, e.types, e.scopes, e.names, e.segs, e.meta, e.created_at, e.modified_at, e.expires_at"
-_SHORT = "e.id, e.types, e.scopes, e.names, e.segs"
+_SHORT = (
+    "e.id, array_to_string(e.types, E'\\x1f'), e.scopes, array_to_string(e.names, E'\\x1f'), "
+    "array_to_string(e.segs, E'\\x1f')"
+)
 _ALIVE = "(e.expires_at IS NULL OR e.expires_at > now())"
 
 
@@ -27,7 +30,7 @@ class Found:
 
 
 async def page(conn: Conn, query: Query, filters: Sequence[Node], *, short: bool) -> Found:
-    """Read one page. `query` is narrowed already; with `short` the rows end after segs, without system times."""
+    """Read one page. `query` is narrowed already; with `short` the rows end after segs and their arrays are joined."""
     where = compile_where(query.where)
     count = None
     if query.count:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+import orjson
 import pytest
 
-from policies.audit import AuditRecord, append, prepare
+from policies.audit import AuditRecord, Form, append, prepare
 from policies.audit.record import commitment
 from tests.fixtures.postgres import Database
 
@@ -189,3 +191,19 @@ async def test_nobody_changes_the_log(pg: Database, login: Any, statement: str) 
                 await connection.execute(statement.format(table))
     finally:
         await connection.close(timeout=5)
+
+
+@pytest.mark.parametrize("reason", [None, "quota"])
+def test_a_form_writes_what_prepare_writes(reason: str | None) -> None:
+    request = 'GET /ngsi-ld/v1/entities/urn:x:"é\u2028\x07\\%s{}'
+    given = {"caller": 'urn:party:"%d"', "agreements": (("urn:a", 3), ("urn:b", 1)), "reason": reason}
+    form = Form(record(**given, id="", at="", request=""))
+    made = [form.prepare(orjson.dumps(request).decode()) for _ in range(600)]
+    for one in made:
+        document = json.loads(one.record)
+        same = prepare(record(**given, request=request, id=one.id, at=document["at"]), one.salt)
+        assert one == same
+        assert document["at"] == datetime.fromisoformat(document["at"]).isoformat("T", "milliseconds")[:-6] + "Z"
+        assert abs(datetime.fromisoformat(document["at"]).timestamp() - time.time()) < 5
+    assert len({one.id for one in made}) == len({one.salt for one in made}) == 600
+    assert {len(one.salt) for one in made} == {16}
