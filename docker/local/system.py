@@ -7,8 +7,8 @@ again (a policy-rc.d that stood there before is put back).
 
 from __future__ import annotations
 
-import importlib.util
 import ctypes
+import importlib.util
 import os
 import re
 import shutil
