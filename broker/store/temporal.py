@@ -1,0 +1,146 @@
+"""Evolutions of entities: which have one that is asked for, and their instances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+
+from broker.core.access import AttrSet
+from broker.core.query import TRUE, Node
+from broker.core.temporal import Past, Range
+from broker.core.temporal_access import Rules, Slice
+from broker.store.pool import Conn
+from broker.store.temporal_sql import CREATED, TIME, Statement
+
+__all__ = ["Found", "Source", "Wanted", "entities", "instances"]
+
+_ALIVE: Final = "(e.expires_at IS NULL OR e.expires_at > now())"
+_DEPARTED: Final = (
+    "(SELECT d.id, d.types, NULL::text[] AS scopes, '{}'::text[] AS names, '{}'::text[] AS segs, '{}'::jsonb AS vals, "
+    "NULL::geometry AS location, '{}'::jsonb AS meta, d.created_at, d.deleted_at AS modified_at, "
+    "NULL::timestamptz AS expires_at, d.deleted_at FROM departed d "
+    "WHERE NOT EXISTS (SELECT FROM entities x WHERE x.id = d.id))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which entities: `past` is a condition on their instances in the range, of which one must be of `attrs`."""
+
+    range: Range
+    attrs: AttrSet
+    past: Node = TRUE
+    limit: int = 20
+    offset: int = 0
+    count: bool = False
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One entity: the truth of the rules' nodes on it. `deleted_at`: it is gone."""
+
+    id: str
+    types: Sequence[str]
+    created_at: datetime
+    deleted_at: datetime | None
+    flags: Sequence[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The entities that are, or those that are gone.
+
+    `state`: the condition on current state, narrowed. `rules`: what is shown. `plain`: what predicates see.
+    """
+
+    rules: Rules
+    plain: Rules
+    state: Node
+    departed: bool = False
+
+
+async def entities(conn: Conn, wanted: Wanted, sources: Sequence[Source]) -> tuple[list[Found], bool, int | None]:
+    """Find a page of entities, whether there are more, and with `count` how many match."""
+    statement = Statement()
+    union = " UNION ALL ".join(_source(statement, wanted, one) for one in sources)
+    count = None
+    if wanted.count:
+        count = await conn.fetchval(f"SELECT count(*) FROM ({union}) u", *statement.values)  # noqa: S608
+    if wanted.limit == 0:
+        return [], False, count
+    order = "DESC" if wanted.descending else "ASC"
+    limit, offset = statement.number(wanted.limit + 1), statement.number(wanted.offset)
+    rows = await conn.fetch(f"{union} ORDER BY id {order} LIMIT {limit} OFFSET {offset}", *statement.values)
+    found = [Found(row[0], row[1], row[2], row[3], row[4]) for row in rows[: wanted.limit]]
+    return found, len(rows) > wanted.limit, count
+
+
+def _source(statement: Statement, wanted: Wanted, source: Source) -> str:
+    rules = source.rules
+    table = _DEPARTED if source.departed else "entities"
+    join = ""
+    nodes = [*rules.nodes, *source.plain.nodes]
+    if nodes:
+        flags = ", ".join(statement.flag(node, "e") for node in nodes)
+        join = f"CROSS JOIN LATERAL (SELECT ARRAY[{flags}]::boolean[] AS flags OFFSET 0) f "
+    condition = statement.flag(source.state, "e") if source.departed else statement.where(source.state, "e")
+    asked = f"{statement.asked(wanted.range, wanted.attrs)} AND {statement.shown_by(rules)}"
+    exists = f"EXISTS (SELECT FROM history h WHERE h.entity = e.id AND {asked})"
+    parts = [_ALIVE, condition, exists]
+    if wanted.past != TRUE:
+        sees = statement.shown_by(source.plain.moved(len(rules.nodes)))
+        counted = f"{statement.asked(wanted.range, AttrSet(complement=True))} AND {sees}"
+        lateral, met = statement.meets(wanted.past, counted)
+        join += lateral
+        parts.append(met)
+    deleted = "e.deleted_at" if source.departed else "NULL::timestamptz"
+    flagged = f"f.flags[1:{len(rules.nodes)}]" if rules.nodes else "'{}'::boolean[]"
+    return (
+        f"SELECT e.id, e.types, e.created_at, {deleted} AS deleted_at, {flagged} AS flags "  # noqa: S608
+        f"FROM {table} e {join} WHERE {' AND '.join(parts)}"
+    )
+
+
+async def instances(
+    conn: Conn,
+    ids: Sequence[str],
+    slices: Sequence[Slice],
+    wanted: Range,
+    attrs: AttrSet,
+    datasets: frozenset[str] | None,
+    most: int,
+) -> list[Past]:
+    """Read the instances of entities that the slices show, per attribute the first `most` (with `last_n` the last).
+
+    They come by entity and attribute, in the order of time, with `last_n` backwards.
+    """
+    statement = Statement()
+    at = TIME[wanted.timeproperty]
+    order = "DESC" if wanted.last_n is not None else "ASC"
+    chosen = (
+        f"h.entity = ANY({statement.texts(ids)}) AND {statement.asked(wanted, attrs, datasets)} "
+        f"AND {statement.shown(slices)}"
+    )
+    rows = await conn.fetch(
+        "SELECT x.entity, x.attr, x.dataset_id, x.instance_id::text, x.kind, x.body, "  # noqa: S608
+        "CASE WHEN x.kind = 'deleted' AND x.body IS NULL THEN (SELECT (v.body::jsonb) ->> 'type' FROM history v "
+        "WHERE v.entity = x.entity AND v.attr = x.attr AND v.dataset_id = x.dataset_id AND v.kind = 'value' "
+        "ORDER BY v.observed_at DESC LIMIT 1) END, x.at, x.observed_at, x.created, x.received_at "
+        f"FROM (SELECT h.*, {at} AS at, {CREATED} AS created, "
+        f"row_number() OVER (PARTITION BY h.entity, h.attr ORDER BY {at} {order}, h.dataset_id {order}) AS place "
+        f"FROM history h WHERE {chosen}) x WHERE x.place <= {statement.number(most)} "
+        "ORDER BY x.entity, x.attr, x.place",
+        *statement.values,
+    )
+    return [_past(row) for row in rows]
+
+
+def _past(row: Any) -> Past:
+    body = orjson.loads(row[5]) if row[5] is not None else None
+    kind = body["type"] if body is not None else row[6] or "Property"
+    return Past(row[0], row[1], row[2], row[3], row[4], body, kind, row[7], row[8], row[9], row[10])
