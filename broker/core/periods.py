@@ -44,6 +44,18 @@ class Period:
         except (OverflowError, ValueError):
             return _LAST
 
+    def end_of(self, origin: datetime, start: datetime) -> datetime:
+        """Return where the period from an origin ends that starts at `start`."""
+        if not self.months:
+            return self.after(start)
+        passed = (start.year - origin.year) * 12 + start.month - origin.month
+        number = int(passed / (self.months + self.seconds / (30.5 * _DAY_S)))
+        while self.after(origin, number) > start:
+            number -= 1
+        while (end := self.after(origin, number + 1)) <= start:
+            number += 1
+        return end
+
     def floor(self, instant: datetime) -> datetime:
         """Return the last edge of the period's own grid (from 1970, or for months from the year 0) up to an instant."""
         if self.months:

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from broker.core.access import ALL, AttrSet
 from broker.core.entity import ENTITY_MEMBERS
-from broker.core.errors import BadRequestData
+from broker.core.errors import BadRequestData, OperationNotSupported
 from broker.core.ids import parse_uri
 from broker.core.parse_geo import parse_geo
 from broker.core.parse_q import parse_q
@@ -120,13 +120,21 @@ def _conditions(given: Mapping[str, str], expand: Expand) -> tuple[Node, Node]:
         state.append(parse_scope(given["scopeQ"]))
     past: list[Node] = []
     if "q" in given:
-        past.append(parse_q(given["q"], expand))
+        past.append(_q(given["q"], expand))
     relation = parse_geo(
         given.get("georel"), given.get("geometry"), given.get("coordinates"), given.get("geoproperty"), expand
     )
     if relation is not None:
         past.append(relation)
     return _joined(state), _joined(past)
+
+
+def _q(text: str, expand: Expand) -> Node:
+    """Parse q; linked entities have no evolution to look at (5.7.4.4)."""
+    try:
+        return parse_q(text, expand)
+    except OperationNotSupported as error:
+        raise BadRequestData(f"{error.detail} (5.7.4.4)") from error
 
 
 def _joined(items: list[Node]) -> Node:

@@ -59,7 +59,7 @@ _NUM: Final = """CASE WHEN z.plain THEN z.number
 _TXT: Final = """CASE WHEN z.class = 's' THEN z.v #>> '{}'
     WHEN z.class IN ('t', 'd', 'h') THEN rtrim(z.v ->> '@value', 'Z') END"""
 _TIME_OF_DAY: Final = "CASE WHEN z.class = 'h' THEN rtrim(z.v ->> '@value', 'Z')::time::interval END"
-_KEY: Final = "CASE WHEN a.class = 'n' THEN a.num::text ELSE a.v::text END"
+_KEY: Final = "CASE WHEN a.class = 'n' THEN (a.num + 0)::text ELSE a.v::text END"
 _METHODS: Final[Mapping[Method, str]] = {
     "avg": "coalesce(to_jsonb(avg(a.num)), to_jsonb(to_char(avg(a.clock), 'HH24:MI:SS.US')))",
     "distinctCount": f"to_jsonb(count(DISTINCT {_KEY}))",
@@ -221,5 +221,7 @@ def _aggregate(row: Any, ranges: Bounds, period: Period, methods: Sequence[Metho
         elif isinstance(value, float) and method in _WHOLE_NUMBERS and value.is_integer() and abs(value) < 2**53:
             value = int(value)
         values.append(value)
-    end = ranges[row[0]][1] if period.whole else period.after(row[3])
+    origin, end = ranges[row[0]]
+    if not period.whole:
+        end = period.end_of(origin, row[3])
     return Aggregate(row[0], row[1], row[2], row[3], end, tuple(values))

@@ -11,7 +11,7 @@ import orjson
 
 from broker.core.access import AttrSet
 from broker.core.query import TRUE, Node
-from broker.core.temporal import Past, Range
+from broker.core.temporal import SCOPE, Past, Range
 from broker.core.temporal_access import Rules, Slice
 from broker.store.pool import Conn
 from broker.store.temporal_sql import CREATED, TIME, Statement
@@ -90,6 +90,8 @@ def _source(statement: Statement, wanted: Wanted, source: Source) -> str:
         join = f"CROSS JOIN LATERAL (SELECT ARRAY[{flags}]::boolean[] AS flags OFFSET 0) f "
     condition = statement.flag(source.state, "e") if source.departed else statement.where(source.state, "e")
     asked = f"{statement.asked(wanted.range, wanted.attrs)} AND {statement.shown_by(rules)}"
+    if wanted.range.asked:
+        asked += f" AND h.attr <> '{SCOPE}'"
     exists = f"EXISTS (SELECT FROM history h WHERE h.entity = e.id AND {asked})"
     parts = [_ALIVE, condition, exists]
     if wanted.past != TRUE:

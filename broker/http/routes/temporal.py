@@ -9,6 +9,7 @@ from uuid import UUID
 
 import orjson
 from fastapi import APIRouter
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -214,6 +215,13 @@ async def modify_without_entity(request: Request, attr: str, instance: str) -> R
     """Refuse to modify an instance of no entity."""
     await enter(request, "publish")
     raise BadRequestData("entityId: is empty; a URI is needed (5.6.14.4)")
+
+
+@router.api_route("/entities/{entity_id}/attrs/{attr}/", methods=["DELETE", "PATCH"], include_in_schema=False)
+@router.api_route("/entities/{entity_id}/attrs//{instance}", methods=["DELETE", "PATCH"], include_in_schema=False)
+async def no_instance(request: Request) -> Response:
+    """Refuse what names an instance only in part: no operation is bound to it."""
+    raise HTTPException(405)
 
 
 # ---- parts of requests
