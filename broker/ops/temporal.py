@@ -78,34 +78,58 @@ async def retrieve_evolution(pool: Pool, schema: str, sight: Sight, entity_id: s
 
 
 async def query_evolutions(pool: Pool, schema: str, sight: Sight, asked: Asked) -> TemporalPage:
-    """Query evolutions (5.7.4): a page of entities of which the caller sees instances in the range."""
+    """Query evolutions (5.7.4): a page of entities of which the caller sees instances in the range.
+
+    Where the grants that allow what is asked for show nothing at all, those that allow something coarser answer.
+    """
     now = datetime.now(UTC)
-    admitted = admit(sight.access, asked.show.period)
-    if sight.departed is not None and not sight.access.grants:
-        admitted = replace(admitted, period=asked.show.period)
-    asked = _as_admitted(asked, admitted, now)
-    sources = [_source(asked, admitted, now)]
-    if sight.departed is not None:
-        gone = of_departed(sight.departed, sight.access.prohibitions)
-        sources.append(_source(asked, admit(gone, admitted.period), now, departed=True))
-    wanted = Wanted(asked.range, asked.attrs, asked.past, asked.limit, asked.offset, asked.count, asked.descending)
     async with pool.lend(schema) as conn, conn.transaction(isolation="repeatable_read", readonly=True):
-        found, more, count = await store.entities(conn, wanted, sources)
-        evolutions = {one.id: Evolution(one.id, one.types, one.created_at, one.deleted_at) for one in found}
-        for slices, ids in _groups(found, sources):
-            if asked.show.period is None:
-                await _read_instances(conn, evolutions, slices, ids, asked)
-            else:
-                await _read_aggregates(conn, evolutions, slices, ids, asked, admitted.grid)
+        admitted = admit(sight.access, asked.show.period)
+        found = await _query(conn, sight, admitted, asked, now)
+        coarser = tuple(one for one in sight.access.grants if one not in admitted.access.grants)
+        if not coarser or found.evolutions or not await _nothing(conn, sight, admitted, asked, now):
+            return found
+        only = replace(sight, access=replace(sight.access, grants=coarser))
+        return await _query(conn, only, admit(only.access, asked.show.period), asked, now)
+
+
+async def _nothing(conn: Conn, sight: Sight, admitted: Admitted, asked: Asked, now: datetime) -> bool:
+    """Say whether not even the first page has anything."""
+    asked = _as_admitted(asked, admitted, now)
+    wanted = Wanted(asked.range, asked.attrs, asked.past, 1, 0)
+    found, _, _ = await store.entities(conn, wanted, _sources(sight, admitted, asked, now))
+    return not found
+
+
+async def _query(conn: Conn, sight: Sight, admitted: Admitted, asked: Asked, now: datetime) -> TemporalPage:
+    asked = _as_admitted(asked, admitted, now)
+    sources = _sources(sight, admitted, asked, now)
+    wanted = Wanted(asked.range, asked.attrs, asked.past, asked.limit, asked.offset, asked.count, asked.descending)
+    found, more, count = await store.entities(conn, wanted, sources)
+    evolutions = {one.id: Evolution(one.id, one.types, one.created_at, one.deleted_at) for one in found}
+    for slices, ids in _groups(found, sources):
+        if asked.show.period is None:
+            await _read_instances(conn, evolutions, slices, ids, asked)
+        else:
+            await _read_aggregates(conn, evolutions, slices, ids, asked, admitted.grid)
+    edge = None
     if asked.show.period is not None:
         _check_eligible(evolutions.values(), asked)
-        return TemporalPage(list(evolutions.values()), asked.show, None, more, count)
-    edge = cut(evolutions.values(), asked.range, _page(asked, len(found)))
-    if asked.range.last_n is not None:
-        for one in evolutions.values():
-            for many in one.instances.values():
-                many.reverse()
+    else:
+        edge = cut(evolutions.values(), asked.range, _page(asked, len(found)))
+        if asked.range.last_n is not None:
+            for one in evolutions.values():
+                for many in one.instances.values():
+                    many.reverse()
     return TemporalPage(list(evolutions.values()), asked.show, edge, more, count)
+
+
+def _sources(sight: Sight, admitted: Admitted, asked: Asked, now: datetime) -> list[Source]:
+    found = [_source(asked, admitted, now)]
+    if sight.departed is not None:
+        gone = of_departed(sight.departed, sight.access.prohibitions)
+        found.append(_source(asked, admit(gone, admitted.period), now, departed=True))
+    return found
 
 
 def _as_admitted(asked: Asked, admitted: Admitted, now: datetime) -> Asked:
