@@ -4,7 +4,7 @@ An instance's value is of one class: n number, b Boolean (1 and 0), a array (its
 h Time, o anything else. avg, sum, min and max take n, b and a; stddev (of the population) and sumsq take n and b; min
 and max take s, t, d and h too, and avg h; the counts take all. Where a period has numbers, they go before texts.
 
-The common instance, a Property whose value is a number, is read from the front of its text without parsing the rest.
+The common instance, a Property whose value is a plain number, has it in a column; only the others are parsed.
 """
 
 from __future__ import annotations
@@ -33,14 +33,11 @@ MOST: Final = 20_000
 Bounds: TypeAlias = Mapping[str, tuple[datetime, datetime]]
 """The first and last instant of each entity's chosen instances."""
 
-_FRONT: Final = '{"type":"Property","value":'
-_PLAIN: Final = f"(h.body LIKE '{_FRONT}%' AND substr(h.body, {len(_FRONT) + 1}, 1) BETWEEN '-' AND '9')"
-_NUMBER: Final = f"rtrim(split_part(substr(x.body, {len(_FRONT) + 1}), ',', 1), '}}')::float8"
 _VALUE: Final = (
     "coalesce(x.j -> 'value', x.j -> 'object', x.j -> 'valueList', x.j -> 'languageMap', x.j -> 'vocab', "
     "x.j -> 'json', x.j -> 'objectList')"
 )
-_CLASS: Final = """CASE WHEN y.plain THEN 'n'
+_CLASS: Final = """CASE WHEN y.j IS NULL THEN 'n'
     WHEN y.type NOT IN ('Property', 'ListProperty') THEN 'o'
     WHEN jsonb_typeof(y.v) = 'number' THEN 'n'
     WHEN jsonb_typeof(y.v) = 'boolean' THEN 'b'
@@ -52,17 +49,19 @@ _CLASS: Final = """CASE WHEN y.plain THEN 'n'
     WHEN y.v ->> '@type' ~ '(^|[/#:])[tT]ime$'
         AND y.v ->> '@value' ~ '^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,6})?Z?$' THEN 'h'
     ELSE 'o' END"""
-_NUM: Final = """CASE WHEN z.plain THEN z.number
+_NUM: Final = """CASE WHEN z.j IS NULL THEN z.num
     WHEN z.class = 'n' THEN (z.v #>> '{}')::float8
     WHEN z.class = 'b' THEN (z.v #>> '{}')::boolean::integer::float8
     WHEN z.class = 'a' THEN jsonb_array_length(z.v)::float8 END"""
 _TXT: Final = """CASE WHEN z.class = 's' THEN z.v #>> '{}'
     WHEN z.class IN ('t', 'd', 'h') THEN rtrim(z.v ->> '@value', 'Z') END"""
 _TIME_OF_DAY: Final = "CASE WHEN z.class = 'h' THEN rtrim(z.v ->> '@value', 'Z')::time::interval END"
-_KEY: Final = "CASE WHEN a.class = 'n' THEN (a.num + 0)::text ELSE a.v::text END"
 _METHODS: Final[Mapping[Method, str]] = {
     "avg": "coalesce(to_jsonb(avg(a.num)), to_jsonb(to_char(avg(a.clock), 'HH24:MI:SS.US')))",
-    "distinctCount": f"to_jsonb(count(DISTINCT {_KEY}))",
+    "distinctCount": (
+        "to_jsonb(count(DISTINCT a.num + 0) FILTER (WHERE a.class = 'n') "
+        "+ count(DISTINCT a.v::text) FILTER (WHERE a.class <> 'n'))"
+    ),
     "max": "coalesce(to_jsonb(max(a.num)), to_jsonb(max(a.txt)))",
     "min": "coalesce(to_jsonb(min(a.num)), to_jsonb(min(a.txt)))",
     "stddev": "to_jsonb(stddev_pop(a.num) FILTER (WHERE a.class <> 'a'))",
@@ -106,13 +105,18 @@ async def aggregates(
     `ranges`: the start and end of each entity's range; the end counts for its last start only. Periods without
     instances are left out. TooManyResults for more than `MOST` periods, InvalidRequest for numbers beyond a double.
     """
-    if period.months and period.seconds:
-        found: list[Aggregate] = []
-        for one, (start, end) in ranges.items():
-            starts = _starts(period, start, end)
-            found += await _run(conn, {one: (start, end)}, slices, wanted, attrs, datasets, period, methods, starts)
-        return found
-    return await _run(conn, ranges, slices, wanted, attrs, datasets, period, methods, ())
+    if not period.months:
+        return await _run(conn, ranges, slices, wanted, attrs, datasets, period, methods, ())
+    by_origin: dict[datetime, dict[str, tuple[datetime, datetime]]] = {}
+    for one, (start, end) in ranges.items():
+        by_origin.setdefault(start, {})[one] = (start, end)
+    found: list[Aggregate] = []
+    for start, several in by_origin.items():
+        starts = _starts(period, start, max(end for _, end in several.values()))
+        found += await _run(conn, several, slices, wanted, attrs, datasets, period, methods, starts)
+    if len(found) > MOST:
+        raise _too_many()
+    return found
 
 
 def _starts(period: Period, start: datetime, end: datetime) -> list[datetime]:
@@ -152,13 +156,10 @@ async def _run(
             "SELECT a.entity, a.attr, min(a.type), a.start, "  # noqa: S608
             f"bool_or(a.class IN ('t', 'h')), jsonb_build_array({values})::text "
             f"FROM (SELECT z.entity, z.attr, z.type, z.start, z.class, z.v, {_NUM} AS num, {_TXT} AS txt, "
-            f"{_TIME_OF_DAY} AS clock "
-            f"FROM (SELECT y.*, {_CLASS} AS class "
-            f"FROM (SELECT x.*, coalesce(x.j ->> 'type', 'Property') AS type, {_VALUE} AS v, "
-            f"CASE WHEN x.plain THEN {_NUMBER} END AS number "
-            f"FROM (SELECT c.entity, c.attr, c.body, c.plain, CASE WHEN c.plain THEN NULL ELSE c.body::jsonb END AS j, "
-            f"{bucket} AS start FROM {source} c JOIN {origins} ON o.entity = c.entity OFFSET 0) x OFFSET 0) y "
-            "OFFSET 0) z OFFSET 0) a "
+            f"{_TIME_OF_DAY} AS clock FROM (SELECT y.*, {_CLASS} AS class "
+            f"FROM (SELECT x.*, coalesce(x.j ->> 'type', 'Property') AS type, {_VALUE} AS v "
+            f"FROM (SELECT c.entity, c.attr, c.num, CASE WHEN c.num IS NULL THEN c.body::jsonb END AS j, "
+            f"{bucket} AS start FROM {source} c JOIN {origins} ON o.entity = c.entity OFFSET 0) x) y) z) a "
             f"GROUP BY a.entity, a.attr, a.start ORDER BY a.entity, a.attr, a.start LIMIT {MOST + 1}",
             *statement.values,
         )
@@ -170,21 +171,15 @@ async def _run(
 
 
 def _bucket(statement: Statement, period: Period, starts: Sequence[datetime]) -> str:
-    """Return the start of an instance's period, from its instant `c.at` and the entity's `o.origin`."""
+    """Return the start of an instance's period, from its instant `c.at` and the entity's `o.origin`.
+
+    Periods of months begin at `starts`.
+    """
     if period.whole:
         return "o.origin"
     if starts:
         array = statement.value(list(starts), "timestamptz[]")
         return f"({array})[width_bucket(c.at, {array})]"
-    if period.months:
-        months = statement.value(period.months, "integer")
-        passed = (
-            "((extract(year FROM c.at) - extract(year FROM o.origin)) * 12 "
-            f"+ extract(month FROM c.at) - extract(month FROM o.origin))::integer / {months}"
-        )
-        reached = f"o.origin + make_interval(months => {passed} * {months})"
-        before = f"o.origin + make_interval(months => ({passed} - 1) * {months})"
-        return f"CASE WHEN {reached} <= c.at THEN {reached} ELSE {before} END"
     return f"date_bin(make_interval(secs => {statement.value(period.seconds, 'bigint')}), c.at, o.origin)"
 
 
@@ -196,13 +191,13 @@ def _chosen(
     attrs: AttrSet,
     datasets: frozenset[str] | None,
 ) -> str:
-    """Return the chosen instances as a subquery: entity, attr, body, at, plain."""
+    """Return the chosen instances as a subquery: entity, attr, body, num, at."""
     at = TIME[wanted.timeproperty]
     where = (
         f"h.entity = ANY({statement.texts(ids)}) AND {statement.asked(wanted, attrs, datasets)} "
         f"AND {statement.shown(slices)} AND h.kind = 'value' AND h.attr <> '{SCOPE}'"
     )
-    columns = f"h.entity, h.attr, h.body, {at} AS at, {_PLAIN} AS plain"
+    columns = f"h.entity, h.attr, h.body, h.num, {at} AS at"
     if wanted.last_n is None:
         return f"(SELECT {columns} FROM history h WHERE {where})"  # noqa: S608
     place = f"row_number() OVER (PARTITION BY h.entity, h.attr ORDER BY {at} DESC, h.dataset_id DESC)"

@@ -27,6 +27,17 @@ _DEPARTED: Final = (
 )
 
 
+_SERIES: Final = """WITH RECURSIVE series AS (
+    SELECT f.* FROM unnest({ids}) AS i (entity) CROSS JOIN LATERAL (
+        SELECT h.entity, h.attr, h.dataset_id FROM history h WHERE h.entity = i.entity
+        ORDER BY h.attr, h.dataset_id LIMIT 1) f
+    UNION ALL
+    SELECT f.* FROM series p CROSS JOIN LATERAL (
+        SELECT h.entity, h.attr, h.dataset_id FROM history h WHERE h.entity = p.entity
+        AND (h.attr, h.dataset_id) > (p.attr, p.dataset_id) ORDER BY h.attr, h.dataset_id LIMIT 1) f)"""
+"""What series entities have, found by one step through the index for each rather than by reading all instances."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which entities: `past` is a condition on their instances in the range, of which one must be of `attrs`."""
@@ -124,18 +135,21 @@ async def instances(
     statement = Statement()
     at = TIME[wanted.timeproperty]
     order = "DESC" if wanted.last_n is not None else "ASC"
+    limit = statement.number(most)
+    series = _SERIES.format(ids=statement.value(list(ids), "text[]"))
     chosen = (
-        f"h.entity = ANY({statement.texts(ids)}) AND {statement.asked(wanted, attrs, datasets)} "
-        f"AND {statement.shown(slices)}"
+        f"h.entity = s.entity AND h.attr = s.attr AND h.dataset_id = s.dataset_id "
+        f"AND {statement.asked(wanted, attrs, datasets)} AND {statement.shown(slices)}"
     )
     rows = await conn.fetch(
-        "SELECT x.entity, x.attr, x.dataset_id, x.instance_id::text, x.kind, x.body, "  # noqa: S608
+        f"{series} SELECT x.entity, x.attr, x.dataset_id, x.instance_id::text, x.kind, x.body, "  # noqa: S608
         "CASE WHEN x.kind = 'deleted' AND x.body IS NULL THEN (SELECT (v.body::jsonb) ->> 'type' FROM history v "
         "WHERE v.entity = x.entity AND v.attr = x.attr AND v.dataset_id = x.dataset_id AND v.kind = 'value' "
         "ORDER BY v.observed_at DESC LIMIT 1) END, x.at, x.observed_at, x.created, x.received_at "
-        f"FROM (SELECT h.*, {at} AS at, {CREATED} AS created, "
-        f"row_number() OVER (PARTITION BY h.entity, h.attr ORDER BY {at} {order}, h.dataset_id {order}) AS place "
-        f"FROM history h WHERE {chosen}) x WHERE x.place <= {statement.number(most)} "
+        f"FROM (SELECT h.*, row_number() OVER (PARTITION BY h.entity, h.attr ORDER BY h.at {order}, "
+        f"h.dataset_id {order}) AS place FROM series s CROSS JOIN LATERAL (SELECT h.*, {at} AS at, "
+        f"{CREATED} AS created FROM history h WHERE {chosen} ORDER BY {at} {order} LIMIT {limit}) h) x "
+        f"WHERE x.place <= {limit} "
         "ORDER BY x.entity, x.attr, x.place",
         *statement.values,
     )

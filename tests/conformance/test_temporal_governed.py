@@ -224,8 +224,9 @@ async def test_a_resolution_forces_aggregates_of_whole_cells(trust: Governed) ->
         answer = await ask(trust, "hourly", f"/temporal/entities/{BUS}?{finer}{period}")
         assert answer.json["speed"]["avg"] == hours, period
     coarser = (await ask(trust, "hourly", f"/temporal/entities/{BUS}?{finer}PT90M")).json["speed"]["avg"]
-    assert [one[1:] for one in coarser[1:3]] == [["2026-11-12T08:00:00Z", "2026-11-12T10:00:00Z"]] + [
-        ["2026-11-21T08:00:00Z", "2026-11-21T10:00:00Z"]
+    assert [one[1:] for one in coarser[1:3]] == [
+        ["2026-11-12T08:00:00Z", "2026-11-12T10:00:00Z"],
+        ["2026-11-21T08:00:00Z", "2026-11-21T10:00:00Z"],
     ]
 
 

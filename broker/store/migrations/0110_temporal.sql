@@ -1,11 +1,12 @@
 -- What the temporal evolution of entities (CIM 009 V1.9.1, 4.5.6) needs besides history itself.
 --
 -- history.created_at is set once an instance is replaced, to when it was first received; until then an instance was
--- created when it was received. attr '@scope' of history is the evolution of an entity's scope. departed holds what is
+-- created when it was received. num is the value of a Property that is a plain number, which aggregates need not parse
+-- then; NULL says nothing. attr '@scope' of history is the evolution of an entity's scope. departed holds what is
 -- to be known of entities that are gone: their evolution stays readable to those who may manage them.
 
 SELECT broker.add_tenant_ddl('temporal', $ddl$
-ALTER TABLE {schema}.history ADD COLUMN created_at timestamptz;
+ALTER TABLE {schema}.history ADD COLUMN created_at timestamptz, ADD COLUMN num double precision;
 
 CREATE TABLE {schema}.departed (
     id         text COLLATE "C" PRIMARY KEY,
@@ -14,6 +15,15 @@ CREATE TABLE {schema}.departed (
     deleted_at timestamptz NOT NULL
 );
 $ddl$);
+
+-- The number at the front of a Property's text, if that is how it starts; numbers with an exponent are left to parsing.
+CREATE FUNCTION broker.plain_number(p_body text) RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+SELECT CASE WHEN p_body LIKE '{"type":"Property","value":%'
+        AND translate(rtrim(split_part(substr(p_body, 28), ',', 1), '}'), '0123456789.-', '') = ''
+    THEN rtrim(split_part(substr(p_body, 28), ',', 1), '}')::double precision END
+$$;
+GRANT EXECUTE ON FUNCTION broker.plain_number(text) TO datapolis_tenant;
 
 -- Note how a scope came to be, changed or went. Every writer of entities is covered, whatever its way.
 CREATE FUNCTION broker.note_scope() RETURNS trigger
