@@ -41,7 +41,8 @@ async def pool(pg: Database) -> AsyncIterator[Pool]:
     await found.open()
     async with found.tx(DEFAULT_SCHEMA) as conn:
         await conn.execute(
-            "SELECT broker.ensure_history(array(SELECT generate_series('2025-01-01'::timestamptz, '2025-12-01', '1 month')::date))"
+            "SELECT broker.ensure_history(ARRAY(SELECT m::date FROM "
+            "generate_series('2025-01-01'::timestamptz, '2025-12-01', '1 month') AS m))"
         )
         await conn.execute(FILL, ONE)
         await conn.execute(
