@@ -109,7 +109,10 @@ class Range:
 
 @dataclass(slots=True)
 class Evolution:
-    """One entity with what is shown of its past: instances, or aggregates."""
+    """One entity with what is shown of its past: instances, or aggregates.
+
+    `emptied`: the types of attributes all of whose instances a cut left out.
+    """
 
     id: str
     types: Sequence[str]
@@ -117,6 +120,7 @@ class Evolution:
     deleted_at: datetime | None = None
     instances: dict[str, list[Past]] = field(default_factory=dict)
     aggregates: dict[str, list[Aggregate]] = field(default_factory=dict)
+    emptied: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +160,8 @@ def cut(evolutions: Iterable[Evolution], wanted: Range, most: int) -> Cut | None
         for attr, many in one.instances.items():
             kept = [past for past in many if (past.at >= edge if backwards else past.at <= edge)]
             one.instances[attr] = kept
+            if not kept:
+                one.emptied[attr] = many[0].type
             if kept:
                 first = kept[0].at if first is None else (max if backwards else min)(first, kept[0].at)
                 last = kept[-1].at if last is None else (min if backwards else max)(last, kept[-1].at)
@@ -182,7 +188,9 @@ def render_evolution(one: Evolution, names: Names, show: Presentation) -> dict[s
     for attr, many in one.instances.items():
         member = "scope" if attr == SCOPE else attr
         if show.projection.keeps(member):
-            found["scope" if attr == SCOPE else names.attr(attr)] = _attribute(many, names, show)
+            found["scope" if attr == SCOPE else names.attr(attr)] = _attribute(
+                many, names, show, one.emptied.get(attr, "")
+            )
     for attr, periods in one.aggregates.items():
         if show.projection.keeps(attr):
             found[names.attr(attr)] = _aggregated(periods, show.methods)
@@ -196,7 +204,9 @@ def render_evolution(one: Evolution, names: Names, show: Presentation) -> dict[s
     return found
 
 
-def _attribute(many: Sequence[Past], names: Names, show: Presentation) -> Any:
+def _attribute(many: Sequence[Past], names: Names, show: Presentation, emptied: str) -> Any:
+    if show.form == "temporalValues" and emptied:
+        return {"type": emptied, KINDS[emptied].member + "s": []}
     if show.form == "temporalValues":
         return _values(many, names, show)
     return [_instance(past, names, show) for past in many]
@@ -249,8 +259,6 @@ def _values(many: Sequence[Past], names: Names, show: Presentation) -> Any:
         kind = KINDS[body["type"]]
         pair = [_value(body, kind.member, names), times.shown(times.of(past.at))]
         groups.setdefault((kind.name, past.dataset_id), []).append(pair)
-    if not groups:
-        return []
     found = []
     for (name, dataset_id), pairs in groups.items():
         one: dict[str, Any] = {"type": name}

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from broker.core.access import ALL, AttrSet
 from broker.core.entity import ENTITY_MEMBERS
-from broker.core.errors import BadRequestData, OperationNotSupported
+from broker.core.errors import BadRequestData, InvalidRequest, OperationNotSupported
 from broker.core.ids import parse_uri
 from broker.core.parse_geo import parse_geo
 from broker.core.parse_q import parse_q
@@ -35,7 +35,7 @@ _TIME: Final = frozenset(
 RETRIEVE: Final = _SHOWN | _TIME
 _GEO: Final = frozenset({"coordinates", "geometry", "geoproperty", "georel"})
 _PAGED: Final = frozenset({"count", "limit", "offset"})
-QUERY: Final = RETRIEVE | _GEO | _PAGED | {"id", "idPattern", "orderBy", "q", "scopeQ", "type"}
+QUERY: Final = RETRIEVE | _GEO | _PAGED | {"csf", "id", "idPattern", "orderBy", "q", "scopeQ", "type"}
 QUERY_BODY_URL: Final = _PAGED | {"format", "options"}
 
 _FORMS: Final[Mapping[str, Form]] = {
@@ -119,6 +119,8 @@ def _conditions(given: Mapping[str, str], expand: Expand) -> tuple[Node, Node]:
     if "scopeQ" in given:
         state.append(parse_scope(given["scopeQ"]))
     past: list[Node] = []
+    if "csf" in given:
+        _q(given["csf"], expand)  # a filter of context sources, of which local data are none
     if "q" in given:
         past.append(_q(given["q"], expand))
     relation = parse_geo(
@@ -152,9 +154,6 @@ def _presentation(given: Mapping[str, str], shown: Projection) -> Presentation:
     form, sys_attrs = _form(given)
     languages = parse_languages(given["lang"]) if "lang" in given else ()
     if form != "aggregatedValues":
-        for name in ("aggrMethods", "aggrPeriodDuration"):
-            if name in given:
-                raise BadRequestData(f"{name}: is for format=aggregatedValues only (4.5.19)")
         return Presentation(form, shown, sys_attrs, languages)
     if "aggrMethods" not in given:
         raise BadRequestData("aggrMethods: missing; format=aggregatedValues needs it (4.5.19)")
@@ -172,13 +171,13 @@ def _form(given: Mapping[str, str]) -> tuple[Form, bool]:
     """Read `format` and `options`; `format` goes first where both name one (6.3.12)."""
     chosen = given.get("format")
     if chosen is not None and chosen not in _FORMS:
-        raise BadRequestData(f"format: expected one of {', '.join(_FORMS)}, found {chosen!r:.40}")
+        raise InvalidRequest(f"format: expected one of {', '.join(_FORMS)}, found {chosen!r:.40}")
     sys_attrs, option = False, None
     for one in params.names(given, "options"):
         if one == "sysAttrs":
             sys_attrs = True
         elif one not in _FORMS:
-            raise BadRequestData(f"options: expected sysAttrs or one of {', '.join(_FORMS)}, found {one!r:.40}")
+            raise InvalidRequest(f"options: expected sysAttrs or one of {', '.join(_FORMS)}, found {one!r:.40}")
         elif option is not None and option != one:
             raise BadRequestData(f"options: {one} contradicts {option}")
         else:
@@ -200,7 +199,21 @@ def too_wide(given: Mapping[str, str], active: Active, *, typed: bool = False) -
 # ---- Query bodies
 
 _BODY: Final = frozenset(
-    {"type", "entities", "attrs", "q", "geoQ", "scopeQ", "temporalQ", "aggrParams", "lang", "pick", "omit", "datasetId"}
+    {
+        "type",
+        "entities",
+        "attrs",
+        "csf",
+        "q",
+        "geoQ",
+        "scopeQ",
+        "temporalQ",
+        "aggrParams",
+        "lang",
+        "pick",
+        "omit",
+        "datasetId",
+    }
 )
 _LISTS: Final = frozenset({"attrs", "pick", "omit", "datasetId", "aggrMethods"})
 _GEO_Q: Final = frozenset({"georel", "geometry", "coordinates", "geoproperty"})
@@ -210,7 +223,7 @@ def from_body(body: Any, url: Mapping[str, str], active: Active) -> tuple[dict[s
     """Turn a Query body (5.2.23) into the parameters that say the same, and the condition of its `entities`."""
     if not isinstance(body, dict) or body.get("type") != "Query":
         raise BadRequestData("type: a Query is needed (5.2.23)")
-    given = dict(url)
+    given: dict[str, str] = {}
     for name, value in body.items():
         if name in ("@context", "type", "entities"):
             continue
@@ -221,6 +234,9 @@ def from_body(body: Any, url: Mapping[str, str], active: Active) -> tuple[dict[s
             given.update(_members(name, value, known))
         else:
             given[name] = _text(name, value)
+    if "aggrMethods" in given and not url.keys() & {"format", "options"}:
+        given["format"] = "aggregatedValues"
+    given.update(url)
     return given, _selectors(body.get("entities"), active.expand_term)
 
 

@@ -96,15 +96,14 @@ async def query_evolutions(pool: Pool, schema: str, sight: Sight, asked: Asked) 
 async def _nothing(conn: Conn, sight: Sight, admitted: Admitted, asked: Asked, now: datetime) -> bool:
     """Say whether not even the first page has anything."""
     asked = _as_admitted(asked, admitted, now)
-    wanted = Wanted(asked.range, asked.attrs, asked.past, 1, 0)
-    found, _, _ = await store.entities(conn, wanted, _sources(sight, admitted, asked, now))
+    found, _, _ = await store.entities(conn, replace(_wanted(asked), limit=1), _sources(sight, admitted, asked, now))
     return not found
 
 
 async def _query(conn: Conn, sight: Sight, admitted: Admitted, asked: Asked, now: datetime) -> TemporalPage:
     asked = _as_admitted(asked, admitted, now)
     sources = _sources(sight, admitted, asked, now)
-    wanted = Wanted(asked.range, asked.attrs, asked.past, asked.limit, asked.offset, asked.count, asked.descending)
+    wanted = replace(_wanted(asked), limit=asked.limit, offset=asked.offset, count=asked.count)
     found, more, count = await store.entities(conn, wanted, sources)
     evolutions = {one.id: Evolution(one.id, one.types, one.created_at, one.deleted_at) for one in found}
     for slices, ids in _groups(found, sources):
@@ -122,6 +121,11 @@ async def _query(conn: Conn, sight: Sight, admitted: Admitted, asked: Asked, now
                 for many in one.instances.values():
                     many.reverse()
     return TemporalPage(list(evolutions.values()), asked.show, edge, more, count)
+
+
+def _wanted(asked: Asked) -> Wanted:
+    datasets = asked.show.projection.datasets
+    return Wanted(asked.range, asked.attrs, asked.past, datasets=datasets, descending=asked.descending)
 
 
 def _sources(sight: Sight, admitted: Admitted, asked: Asked, now: datetime) -> list[Source]:

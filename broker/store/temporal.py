@@ -47,6 +47,7 @@ class Wanted:
     past: Node = TRUE
     limit: int = 20
     offset: int = 0
+    datasets: frozenset[str] | None = None
     count: bool = False
     descending: bool = False
 
@@ -100,7 +101,7 @@ def _source(statement: Statement, wanted: Wanted, source: Source) -> str:
         flags = ", ".join(statement.flag(node, "e") for node in nodes)
         join = f"CROSS JOIN LATERAL (SELECT ARRAY[{flags}]::boolean[] AS flags OFFSET 0) f "
     condition = statement.flag(source.state, "e") if source.departed else statement.where(source.state, "e")
-    asked = f"{statement.asked(wanted.range, wanted.attrs)} AND {statement.shown_by(rules)}"
+    asked = f"{statement.asked(wanted.range, wanted.attrs, wanted.datasets)} AND {statement.shown_by(rules)}"
     if wanted.range.asked:
         asked += f" AND h.attr <> '{SCOPE}'"
     exists = f"EXISTS (SELECT FROM history h WHERE h.entity = e.id AND {asked})"

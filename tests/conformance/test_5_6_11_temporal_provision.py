@@ -161,6 +161,23 @@ async def test_an_instance_that_is_not_there(vehicle: Api, path: str, status: in
     assert (await vehicle.call("PATCH", path, reading(1, "12:00:00"))).status == status
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/temporal/entities//attrs/", 400),
+        ("DELETE", "/temporal/entities//attrs/speed", 400),
+        ("DELETE", "/temporal/entities//attrs/speed/urn:x:1", 400),
+        ("DELETE", f"{PATH}/attrs//urn:x:1", 400),
+        ("DELETE", f"{PATH}/attrs/speed/", 405),
+        ("DELETE", f"{PATH}/attrs/", 405),
+    ],
+)
+async def test_empty_parts_of_paths(vehicle: Api, method: str, path: str, status: int) -> None:
+    answer = await vehicle.call(method, path, {"speed": SPEED} if method == "POST" else None)
+    assert answer.status == status
+    assert await shown(vehicle) == VEHICLE
+
+
 async def test_delete_an_evolution(vehicle: Api) -> None:
     gone = await vehicle.call("DELETE", PATH)
     assert (gone.status, gone.body) == (204, b"")

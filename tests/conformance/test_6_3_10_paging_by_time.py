@@ -92,6 +92,7 @@ async def test_one_cut_for_all_attributes(client: Api) -> None:
     pairs = await client.get(f"{PATH}?timerel=after&timeAt={BEFORE}&options=temporalValues")
     assert pairs.status == 206
     assert len(pairs.json["speed"]["values"]) == 10
+    assert pairs.json["fuelLevel"] == {"type": "Property", "values": []}
 
 
 async def test_reading_on_reaches_every_instance_once(client: Api) -> None:

@@ -67,6 +67,8 @@ async def query_by_post(request: Request) -> Response:
     given, entities = temporal_params.from_body(body.data, {**url}, active)
     temporal_params.too_wide(given, active, typed=entities is not None)
     asked = temporal_params.asked(given, active, call.services.settings, retrieve=False, entities=entities)
+    if asked.show.period is not None and call.action != "aggregate":
+        call = await enter(request, "aggregate")
     return await _answer(call, asked, url, media, active, body.link)
 
 
@@ -210,15 +212,32 @@ async def forget_instance(request: Request, entity_id: str, attr: str, instance:
     return answers.written(call, prepared, 204, outcome.error, {})
 
 
+@router.post("/entities//attrs", include_in_schema=False)
+@router.post("/entities//attrs/", include_in_schema=False)
 @router.patch("/entities//attrs/{attr}/{instance}", include_in_schema=False)
-async def modify_without_entity(request: Request, attr: str, instance: str) -> Response:
-    """Refuse to modify an instance of no entity."""
+async def change_without_entity(request: Request) -> Response:
+    """Refuse to change the evolution of no entity."""
     await enter(request, "publish")
-    raise BadRequestData("entityId: is empty; a URI is needed (5.6.14.4)")
+    raise BadRequestData("entityId: is empty; a URI is needed (5.6.12.4, 5.6.14.4)")
+
+
+@router.delete("/entities//attrs/{attr}", include_in_schema=False)
+@router.delete("/entities//attrs/{attr}/{instance}", include_in_schema=False)
+async def forget_without_entity(request: Request) -> Response:
+    """Refuse to delete from the evolution of no entity."""
+    await enter(request, "delete")
+    raise BadRequestData("entityId: is empty; a URI is needed (5.6.13.4, 5.6.15.4)")
+
+
+@router.delete("/entities/{entity_id}/attrs//{instance}", include_in_schema=False)
+async def forget_without_attribute(request: Request) -> Response:
+    """Refuse to delete an instance of no attribute."""
+    await enter(request, "delete")
+    raise BadRequestData("attrId: is empty; an attribute name is needed (5.6.15.4)")
 
 
 @router.api_route("/entities/{entity_id}/attrs/{attr}/", methods=["DELETE", "PATCH"], include_in_schema=False)
-@router.api_route("/entities/{entity_id}/attrs//{instance}", methods=["DELETE", "PATCH"], include_in_schema=False)
+@router.api_route("/entities/{entity_id}/attrs//{instance}", methods=["PATCH"], include_in_schema=False)
 async def no_instance(request: Request) -> Response:
     """Refuse what names an instance only in part: no operation is bound to it."""
     raise HTTPException(405)

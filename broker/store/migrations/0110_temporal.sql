@@ -34,7 +34,7 @@ DECLARE
 BEGIN
     IF TG_OP <> 'DELETE' AND NEW.scopes IS NOT NULL THEN
         body := jsonb_build_object('type', 'Property', 'value', to_jsonb(NEW.scopes), 'observedAt',
-            to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text;
+            rtrim(rtrim(to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '0'), '.') || 'Z')::text;
     END IF;
     EXECUTE format(
         'INSERT INTO %I.history AS h (entity, attr, dataset_id, observed_at, received_at, event, kind, body) '
