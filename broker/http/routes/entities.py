@@ -65,7 +65,7 @@ async def answer_query(
     wanted = querying.entity_query(given, active.expand_term, call.services.settings)
     show = querying.show(given, active)
     page = await query_entities(call.services.pool, call.schema, call.access, wanted, sys_attrs=show.sys_attrs)
-    texts = [render.entity(view, active, show) for view in page.views]
+    texts = render.entities(page.views, active, show)
     last = page.views[-1].id if page.views else None
     links = answers.page_links(f"{answers.BASE}/entities", given, wanted, page.more, last, media)
     return await answers.page_answer(call, texts, media, active, link, links, page.count)
