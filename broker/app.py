@@ -25,7 +25,7 @@ from broker.http import health, metrics, negotiate
 from broker.http.deps import fail
 from broker.http.hot import Hot
 from broker.http.problems import HttpProblem, respond, unavailable
-from broker.http.routes import batch, contexts, entities, subscriptions
+from broker.http.routes import batch, contexts, discovery, entities, subscriptions
 from broker.http.services import Services
 from broker.ld.contexts import Contexts
 from broker.settings import BrokerSettings
@@ -51,8 +51,8 @@ def create_app(settings: BrokerSettings, policy: PolicySettings) -> ASGIApp:
             yield
 
     app = FastAPI(title="Datapolis context broker", lifespan=lifespan, openapi_url=None, redirect_slashes=False)
-    for router in (entities.router, batch.router, subscriptions.router, contexts.router, health.router):
-        app.include_router(router)
+    for part in (entities, batch, discovery, subscriptions, contexts, health):
+        app.include_router(part.router)
     app.add_exception_handler(NgsiLdError, _ngsi_ld_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)

@@ -120,6 +120,15 @@ READS = [
     "/entities?local=true&count=true&scopeQ=/%23",
     "/entities?attrs=fleetVehicleId&count=true",
     "/entities?q=speed<100&count=true",
+    "/types",
+    "/types?details=true",
+    "/types/Vehicle",
+    "/types/https:%2F%2Fexample.org%2FSecret",
+    "/attributes",
+    "/attributes?details=true",
+    "/attributes/speed",
+    "/attributes/fleetVehicleId",
+    "/attributes/https:%2F%2Fexample.org%2Fhidden",
 ]
 
 
@@ -143,7 +152,8 @@ async def compare(governed: Governed, twin: list[dict[str, Any]], base_store: li
     found = await answers(governed)
     assert {path: one for path, one in found.items() if one != expected[path]} == {}
     assert sum(one[0] == 200 for one in expected.values()) > len(READS)
-    assert not any(b"SECRET" in body or b"fleetVehicleId" in body for _, _, body in found.values())
+    shown = [body for status, _, body in found.values() if status == 200]
+    assert not any(b"SECRET" in body or b"fleetVehicleId" in body or b"example.org" in body for body in shown)
 
 
 @pytest.mark.parametrize("twin", [other_value, without_attribute, extra_attribute], ids=lambda twin: twin.__name__)
@@ -188,6 +198,18 @@ async def test_the_reader_sees_something_at_all(alone: Governed) -> None:
     }
     assert (await alone.get(f"{ENTITY}001", headers)).json == answer.json[0]
     assert (await alone.get(PAGE + "&q=speed>9&count=true", headers)).headers["NGSILD-Results-Count"] == "5"
+
+
+async def test_discovery_counts_what_the_reader_sees(alone: Governed) -> None:
+    await alone.store([*entity_outside_the_area(), *entity_of_another_kind()[4:5], entity_of_another_type()[-1]], NOW)
+    headers = alone.headers("urn:party:uni-air", "researcher", RESEARCH) | {"Link": LINK}
+    assert (await alone.get("/types", headers)).json["typeList"] == ["Vehicle"]
+    found = (await alone.get("/types/Vehicle", headers)).json
+    assert found["entityCount"] == 8
+    assert [one["attributeName"] for one in found["attributeDetails"]] == ["speed", "location"]
+    assert (await alone.get("/attributes", headers)).json["attributeList"] == ["speed", "location"]
+    assert (await alone.get("/attributes/speed", headers)).json["attributeCount"] == 8
+    assert (await alone.get("/attributes/fleetVehicleId", headers)).status == 404
 
 
 @pytest.mark.parametrize("twin", TWINS, ids=lambda twin: twin.__name__)
