@@ -102,7 +102,7 @@ async def _ngsi_ld_error(request: Request, error: Exception) -> Response:
     if isinstance(error, negotiate.BodyTooLong):
         return await fail(request, HttpProblem(InvalidRequest("").type_uri, 413, "The body is too long", error.detail))
     if isinstance(error, negotiate.NotAcceptable):
-        members = {"available": [negotiate.JSON, negotiate.LD_JSON]}
+        members = {"available": list(error.available)}
         return await fail(
             request, HttpProblem(InvalidRequest("").type_uri, 406, "Not acceptable", error.detail, members)
         )

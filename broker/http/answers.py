@@ -11,7 +11,8 @@ from starlette.responses import Response
 from broker.core.errors import NgsiLdError
 from broker.core.query import Query
 from broker.http.deps import Call
-from broker.http.negotiate import CONTEXT_REL, JSON, LD_JSON, Media
+from broker.http.features import collection
+from broker.http.negotiate import CONTEXT_REL, GEO_JSON, JSON, Media
 from broker.http.problems import problem, respond
 from broker.http.render import array, with_context
 from broker.ld.active import Active
@@ -39,11 +40,13 @@ def context_header(link: str | None) -> str:
     return f'<{link or load.CORE_CONTEXT}>; rel="{CONTEXT_REL}"; type="application/ld+json"'
 
 
-async def entity_answer(call: Call, text: str, media: Media, active: Active, link: str | None) -> Response:
-    """Answer with one entity, after the audit record is committed."""
+async def entity_answer(
+    call: Call, text: str, media: Media, active: Active, link: str | None, *, in_body: bool
+) -> Response:
+    """Answer with one entity, after the audit record is committed; `in_body`: its @context goes into the body."""
     prepared = await call.commit("allowed", 1)
     headers = call.headers(prepared.receipt)
-    if media == LD_JSON:
+    if in_body:
         text = with_context(text, active)
     else:
         headers["Link"] = context_header(link)
@@ -58,17 +61,22 @@ async def page_answer(
     link: str | None,
     links: Sequence[str],
     count: int | None,
+    *,
+    in_body: bool,
 ) -> Response:
-    """Answer with a page of entities, after the audit record is committed."""
+    """Answer with a page of entities or Features, after the audit record is committed."""
     prepared = await call.commit("allowed", len(texts))
     headers = call.headers(prepared.receipt)
     if count is not None:
         headers["NGSILD-Results-Count"] = str(count)
-    if media == LD_JSON:
-        texts = [with_context(text, active) for text in texts]
-    else:
+    if not in_body:
         links = [context_header(link), *links]
-    response = Response(array(texts), 200, headers, media_type=media)
+    if media == GEO_JSON:
+        whole = collection(texts)
+        content = (with_context(whole, active) if in_body else whole).encode()
+    else:
+        content = array([with_context(text, active) for text in texts] if in_body else texts)
+    response = Response(content, 200, headers, media_type=media)
     for one in links:
         response.headers.append("Link", one)
     return response

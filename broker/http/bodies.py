@@ -8,8 +8,9 @@ from broker.core.errors import BadRequestData
 from broker.http.negotiate import LD_JSON, Body
 from broker.ld.active import Active
 from broker.ld.contexts import Contexts
+from ontologies import load
 
-__all__ = ["context_of_body", "items"]
+__all__ = ["context_of_body", "context_url", "items"]
 
 
 async def context_of_body(contexts: Contexts, body: Body, document: Any) -> Active:
@@ -22,6 +23,16 @@ async def context_of_body(contexts: Contexts, body: Body, document: Any) -> Acti
     if inside:
         raise BadRequestData("@context: with Content-Type application/json it belongs into the Link header (6.3.5)")
     return await contexts.resolve(body.link)
+
+
+def context_url(body: Body) -> str | None:
+    """Give the one URL that names a body's @context: the Link header's, or that in the body if it is one; else None."""
+    if not body.in_body:
+        return body.link
+    source = body.data.get("@context") if isinstance(body.data, dict) else None
+    parts = source if isinstance(source, list) else [source]
+    named = [one for one in parts if not (isinstance(one, str) and one in load.contexts())]
+    return named[0] if len(named) == 1 and isinstance(named[0], str) else None
 
 
 def items(body: Body, most: int) -> list[Any]:

@@ -130,18 +130,48 @@ READS = [
     "/attributes/fleetVehicleId",
     "/attributes/https:%2F%2Fexample.org%2Fhidden",
 ]
+GEO_READS = [
+    *(f"{ENTITY}{n:03}" for n in (3, 6, 40, 50)),
+    f"{ENTITY}006?geometryProperty=https://example.org/hidden",
+    PAGE + "&limit=3&offset=3&count=true",
+    PAGE + "&geometryProperty=https://example.org/hidden&options=keyValues",
+    PAGE + "&geometryProperty=fleetVehicleId&attrs=speed",
+]
+QUERIES: list[dict[str, Any]] = [
+    {"entities": [{"type": "Vehicle"}]},
+    {"entities": [{"type": "*", "idPattern": ".*:04.*"}, {"type": "Vehicle", "id": f"{ENTITY[10:]}003"}]},
+    {"entities": [{"type": "https://example.org/Secret"}]},
+    {"attrs": ["fleetVehicleId"]},
+    {"q": 'fleetVehicleId!="SECRET"', "entities": [{"type": "Vehicle"}]},
+    {"entities": [{"type": "Vehicle"}], "pick": ["id", "fleetVehicleId"]},
+    {
+        "entities": [{"type": "Vehicle"}],
+        "geoQ": {
+            "georel": "near;maxDistance==1",
+            "geometry": "Point",
+            "coordinates": [0, 0],
+            "geoproperty": "https://example.org/hidden",
+        },
+    },
+]
+JSON_TYPES = ("application/json", "application/ld+json")
+GEO = "application/geo+json"
 
 
 async def answers(governed: Governed) -> dict[str, tuple[int, list[tuple[str, str]], bytes]]:
-    headers = governed.headers("urn:party:uni-air", "researcher", RESEARCH)
+    headers = governed.headers("urn:party:uni-air", "researcher", RESEARCH) | {"Link": LINK}
+    reads = [(accept, path, None) for path in READS for accept in JSON_TYPES]
+    reads += [(GEO, path, None) for path in GEO_READS]
+    posted = "/entityOperations/query?count=true"
+    asked = [(accept, posted, {"type": "Query", **query}) for query in QUERIES for accept in (*JSON_TYPES, GEO)]
     found = {}
-    for path in READS:
-        for accept in ("application/json", "application/ld+json"):
-            answer = await governed.get(path, {**headers, "Accept": accept, "Link": LINK})
-            shown = sorted(
-                (k.lower(), v) for k, v in answer.headers.items() if k.lower() not in ("datapolis-audit", "date")
-            )
-            found[f"{accept} {path}"] = (answer.status, shown, answer.body)
+    for accept, path, query in [*reads, *asked]:
+        method = "GET" if query is None else "POST"
+        answer = await governed.api.call(method, path, query, headers={**headers, "Accept": accept})
+        shown = sorted(
+            (k.lower(), v) for k, v in answer.headers.items() if k.lower() not in ("datapolis-audit", "date")
+        )
+        found[f"{accept} {path} {query}"] = (answer.status, shown, answer.body)
     return found
 
 
@@ -198,6 +228,17 @@ async def test_the_reader_sees_something_at_all(alone: Governed) -> None:
     }
     assert (await alone.get(f"{ENTITY}001", headers)).json == answer.json[0]
     assert (await alone.get(PAGE + "&q=speed>9&count=true", headers)).headers["NGSILD-Results-Count"] == "5"
+
+
+async def test_a_hidden_geometry_is_null(alone: Governed) -> None:
+    await alone.store(extra_attribute(), NOW)
+    headers = alone.headers("urn:party:uni-air", "researcher", RESEARCH) | {"Link": LINK, "Accept": GEO}
+    path = f"{ENTITY}006"
+    shown = (await alone.get(path, headers)).json
+    assert shown["geometry"] == {"type": "Point", "coordinates": [-122.33, 47.61]}
+    assert shown["properties"].keys() == {"type", "speed", "location"}
+    hidden = (await alone.get(f"{path}?geometryProperty=https://example.org/hidden", headers)).json
+    assert (hidden["geometry"], hidden["properties"]) == (None, shown["properties"])
 
 
 async def test_discovery_counts_what_the_reader_sees(alone: Governed) -> None:
