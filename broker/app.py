@@ -28,6 +28,7 @@ from broker.http.problems import HttpProblem, respond, unavailable
 from broker.http.routes import batch, contexts, discovery, entities, subscriptions
 from broker.http.services import Services
 from broker.ld.contexts import Contexts
+from broker.ops.contexts import watch
 from broker.settings import BrokerSettings
 from broker.store.contexts import ContextStorage
 from broker.store.pool import Pool
@@ -72,8 +73,11 @@ async def _services(settings: BrokerSettings, policy: PolicySettings, stack: Asy
     http = await stack.enter_async_context(session(policy.egress, timeout_s=5.0))
     city = _city_context(settings.city)
     local = {contexts.CITY: city, settings.broker_url.rstrip("/") + contexts.CITY: city} if city is not None else {}
-    resolver = Contexts(http, ContextStorage(pool), local)
-    found = Services(settings, pool, trust, resolver, {"city": city} if city is not None else {})
+    storage = ContextStorage(pool, settings.broker_url)
+    resolver = Contexts(http, storage, local)
+    found = Services(settings, pool, trust, resolver, storage, {"city": city} if city is not None else {})
+    watching = asyncio.create_task(watch(pool, storage, resolver))
+    stack.callback(watching.cancel)
     flushing = asyncio.create_task(metrics.flush_every_second())
     stack.callback(flushing.cancel)
     stack.push_async_callback(found.audit.close)

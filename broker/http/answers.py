@@ -10,12 +10,14 @@ from starlette.responses import Response
 
 from broker.core.errors import NgsiLdError
 from broker.core.query import Query
+from broker.http.bodies import own_context
 from broker.http.deps import Call
 from broker.http.features import collection
-from broker.http.negotiate import CONTEXT_REL, GEO_JSON, JSON, Media
+from broker.http.negotiate import CONTEXT_REL, GEO_JSON, JSON, Body, Media
 from broker.http.problems import problem, respond
 from broker.http.render import array, with_context
 from broker.ld.active import Active
+from broker.ops.contexts import implicit
 from ontologies import load
 from policies.audit import Prepared
 
@@ -23,6 +25,7 @@ __all__ = [
     "BASE",
     "batch_result",
     "context_header",
+    "context_link",
     "entity_answer",
     "location",
     "page_answer",
@@ -38,6 +41,22 @@ _VALUE_SAFE = ":/*,;@!$'()~"
 def context_header(link: str | None) -> str:
     """Write the Link header that names an answer's @context."""
     return f'<{link or load.CORE_CONTEXT}>; rel="{CONTEXT_REL}"; type="application/ld+json"'
+
+
+async def context_link(call: Call, body: Body, lives_s: float | None = None) -> str | None:
+    """Give the one URL that names the @context of a request with a body, None if it is the core's alone.
+
+    A context that has no URL gets one: it is stored as implicitly created (5.13.1), for so many seconds or without end.
+    """
+    own = own_context(body)
+    if not own:
+        return None
+    if len(own) == 1 and isinstance(own[0], str):
+        return own[0]
+    services = call.services
+    async with services.pool.tx(None) as conn:
+        local_id = await implicit(conn, call.tenant, call.caller.party, body.data["@context"], lives_s)
+    return f"{services.settings.broker_url.rstrip('/')}{BASE}/jsonldContexts/{local_id}"
 
 
 async def entity_answer(

@@ -10,7 +10,7 @@ from broker.ld.active import Active
 from broker.ld.contexts import Contexts
 from ontologies import load
 
-__all__ = ["context_of_body", "context_url", "items"]
+__all__ = ["context_of_body", "items", "own_context"]
 
 
 async def context_of_body(contexts: Contexts, body: Body, document: Any) -> Active:
@@ -25,14 +25,13 @@ async def context_of_body(contexts: Contexts, body: Body, document: Any) -> Acti
     return await contexts.resolve(body.link)
 
 
-def context_url(body: Body) -> str | None:
-    """Give the one URL that names a body's @context: the Link header's, or that in the body if it is one; else None."""
-    if not body.in_body:
-        return body.link
-    source = body.data.get("@context") if isinstance(body.data, dict) else None
+def own_context(body: Body) -> list[Any]:
+    """Give the parts of a request's @context that are not built in: URLs, or term maps."""
+    source = body.link
+    if body.in_body:
+        source = body.data.get("@context") if isinstance(body.data, dict) else None
     parts = source if isinstance(source, list) else [source]
-    named = [one for one in parts if not (isinstance(one, str) and one in load.contexts())]
-    return named[0] if len(named) == 1 and isinstance(named[0], str) else None
+    return [one for one in parts if one is not None and not (isinstance(one, str) and one in load.contexts())]
 
 
 def items(body: Body, most: int) -> list[Any]:

@@ -16,7 +16,7 @@ from broker.core.match import matches
 from broker.core.parse_type import parse_type
 from broker.core.query import Node
 from broker.http import answers, features, negotiate, params, query_body, querying, render
-from broker.http.bodies import context_of_body, context_url
+from broker.http.bodies import context_of_body
 from broker.http.deps import Call, enter
 from broker.http.negotiate import GEO_JSON, Media
 from broker.http.problems import denied
@@ -31,6 +31,8 @@ from broker.store.write import Change, Guard, Row
 __all__ = ["answer_query", "refusal", "router"]
 
 router = APIRouter(prefix=answers.BASE)
+_LINK_LIVES_S = 86_400.0
+"""How long the context of a query that brought it along can be had from the answer's Link header."""
 
 
 @router.post("/entities")
@@ -76,7 +78,8 @@ async def query_by_post(request: Request) -> Response:
         raise BadRequestData(f"{twice}: stands in the URL and in the body")
     posted = Posted(said, selectors)
     in_body = negotiate.context_in_body(request, media)
-    return await answer_query(call, given, media, active, context_url(body), in_body=in_body, posted=posted)
+    link = None if in_body else await answers.context_link(call, body, _LINK_LIVES_S)
+    return await answer_query(call, given, media, active, link, in_body=in_body, posted=posted)
 
 
 @dataclass(frozen=True, slots=True)
