@@ -7,14 +7,11 @@ public; what the broker has cached or created on its own is for those who manage
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
-import asyncpg
 import orjson
-import structlog
 
 from broker.core.errors import BadRequestData, OperationNotSupported, ResourceNotFound, TooManyResults
 from broker.ld.contexts import Contexts
@@ -22,12 +19,10 @@ from broker.store import contexts as rows
 from broker.store.contexts import ContextStorage, Entry, Kind
 from broker.store.pool import Conn, Pool
 
-__all__ = ["MOST", "add", "count_uses", "entries", "find", "implicit", "reload", "remove", "serve", "watch"]
+__all__ = ["MOST", "add", "count_uses", "entries", "find", "implicit", "refresh", "reload", "remove", "serve"]
 
 MOST: Final = 10_000
 """How many contexts of a kind a tenant has at most."""
-
-_log = structlog.get_logger(__name__)
 
 
 async def add(conn: Conn, tenant: str, party: str, context: Any) -> str:
@@ -113,15 +108,10 @@ async def count_uses(pool: Pool, storage: ContextStorage, contexts: Contexts) ->
         await rows.use(conn, used)
 
 
-async def watch(pool: Pool, storage: ContextStorage, contexts: Contexts, every_s: float = 1.0) -> None:
-    """Keep this process's contexts those of the database, where others change them, for as long as it runs."""
-    while True:
-        await asyncio.sleep(every_s)
-        try:
-            await count_uses(pool, storage, contexts)
-            for url in await storage.changed():
-                contexts.forget(url)
-            async with pool.lend(None) as conn:
-                await rows.sweep(conn)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-            _log.warning("contexts.not_watched", error=type(error).__name__)
+async def refresh(pool: Pool, storage: ContextStorage, contexts: Contexts) -> None:
+    """Make this process's contexts those of the database, where others change them; sweep what has expired."""
+    await count_uses(pool, storage, contexts)
+    for url in await storage.changed():
+        contexts.forget(url)
+    async with pool.lend(None) as conn:
+        await rows.sweep(conn)
