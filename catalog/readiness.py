@@ -234,6 +234,8 @@ def _completeness(r: _Round) -> Evidence:
         reason = f"Completeness was last measured {duration((r.now - oldest).total_seconds())} ago, which is too long."
     elif worst.value < target:
         reason = f"{worst.feed} is {percent(worst.value)} complete; the target is {exact_percent(target)}."
+    elif worst.value == 1:
+        reason = f"Every feed is complete; the target is {exact_percent(target)}."
     else:
         reason = f"Every feed is at least {percent(worst.value)} complete; the target is {exact_percent(target)}."
     passed = target is not None and worst is not None and not unmeasured and not lapsed and worst.value >= target

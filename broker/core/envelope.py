@@ -8,8 +8,8 @@ orjson is allowed in `core`: it is computation, not I/O.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from functools import lru_cache
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import orjson
 
@@ -36,6 +36,8 @@ _MEMBERS: Final = (
     "subjects",
     "entity",
 )
+_MEMBERS_SET: Final = frozenset(_MEMBERS)
+_OPS: Final = frozenset({"merge", "replace", "delete"})
 
 
 class EnvelopeError(BadRequestData):
@@ -46,8 +48,7 @@ class EnvelopeError(BadRequestData):
         self.member = member
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """One entity of a feed, in internal form. For `delete` the entity needs its id only."""
 
     event: str
@@ -88,35 +89,63 @@ def serialise(envelope: Envelope) -> bytes:
 def parse(data: bytes) -> Envelope:
     """Read an envelope whole: every member known, present and right, the entity valid; else EnvelopeError."""
     raw = _load(data)
-    for member in ("event", "feed", "mapping", "domain"):
-        if not isinstance(raw[member], str) or not raw[member]:
-            raise EnvelopeError(member, "a non-empty string is needed")
-    try:
-        tenant = parse_tenant(raw["tenant"]) if isinstance(raw["tenant"], str) else None
-    except BadRequestData as error:
-        raise EnvelopeError("tenant", error.detail) from error
-    if tenant is None:
-        raise EnvelopeError("tenant", "a string is needed")
+    if not _is_sound(raw):
+        _check(raw)
     op: EnvelopeOp = raw["op"]
-    if op not in ("merge", "replace", "delete"):
-        raise EnvelopeError("op", f"{op!r:.40} is none of merge, replace, delete")
-    if times.canonical(raw["received_at"]) is None:
-        raise EnvelopeError("received_at", f"{raw['received_at']!r:.60} is not a DateTime in UTC")
-    subjects = raw["subjects"]
-    if not isinstance(subjects, list) or not all(isinstance(one, str) for one in subjects):
-        raise EnvelopeError("subjects", "an array of strings is needed")
     check_entity(raw["entity"], op)
     return Envelope(
         raw["event"],
         raw["feed"],
         raw["mapping"],
-        tenant,
+        _tenant(raw["tenant"]),
         raw["domain"],
         op,
         raw["received_at"],
         raw["entity"],
-        tuple(subjects),
+        tuple(raw["subjects"]),
     )
+
+
+_tenant = lru_cache(maxsize=4096)(parse_tenant)
+
+
+def _is_tenant(text: Any) -> bool:
+    if type(text) is not str:
+        return False
+    try:
+        return bool(_tenant(text))
+    except BadRequestData:
+        return False
+
+
+def _is_sound(raw: dict[str, Any]) -> bool:
+    """Say at a glance that all members but the entity are right; if not, `_check` names the fault."""
+    event, feed, mapping, domain, op = raw["event"], raw["feed"], raw["mapping"], raw["domain"], raw["op"]
+    if type(event) is not str or type(feed) is not str or type(mapping) is not str or type(domain) is not str:
+        return False
+    if not (event and feed and mapping and domain) or type(op) is not str or op not in _OPS or raw["subjects"] != []:
+        return False
+    return _is_tenant(raw["tenant"]) and times.canonical(raw["received_at"]) is not None
+
+
+def _check(raw: dict[str, Any]) -> None:
+    """Check all members but the entity."""
+    for member in ("event", "feed", "mapping", "domain"):
+        if not isinstance(raw[member], str) or not raw[member]:
+            raise EnvelopeError(member, "a non-empty string is needed")
+    if not isinstance(raw["tenant"], str):
+        raise EnvelopeError("tenant", "a string is needed")
+    try:
+        _tenant(raw["tenant"])
+    except BadRequestData as error:
+        raise EnvelopeError("tenant", error.detail) from error
+    if raw["op"] not in ("merge", "replace", "delete"):
+        raise EnvelopeError("op", f"{raw['op']!r:.40} is none of merge, replace, delete")
+    if times.canonical(raw["received_at"]) is None:
+        raise EnvelopeError("received_at", f"{raw['received_at']!r:.60} is not a DateTime in UTC")
+    subjects = raw["subjects"]
+    if not isinstance(subjects, list) or not all(isinstance(one, str) for one in subjects):
+        raise EnvelopeError("subjects", "an array of strings is needed")
 
 
 def check_entity(entity: Any, op: EnvelopeOp) -> None:
@@ -139,6 +168,8 @@ def _load(data: bytes) -> dict[str, Any]:
         raise EnvelopeError("envelope", "a JSON object is needed")
     if raw.get("v") != 1:
         raise EnvelopeError("v", f"{raw.get('v')!r:.40} is no known version; 1 is")
+    if raw.keys() == _MEMBERS_SET:
+        return raw
     for member in _MEMBERS:
         if member not in raw:
             raise EnvelopeError(member, "missing")

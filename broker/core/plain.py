@@ -59,8 +59,9 @@ def _is_point(value: Any) -> bool:
     if type(at) is not list or len(at) != 2:
         return False
     lon, lat = at
-    numbers = type(lon) in (float, int) and type(lat) in (float, int)
-    return numbers and -180 <= lon <= 180 and -90 <= lat <= 90
+    if (type(lon) is not float and type(lon) is not int) or (type(lat) is not float and type(lat) is not int):
+        return False
+    return -180 <= lon <= 180 and -90 <= lat <= 90
 
 
 @lru_cache(maxsize=4096)

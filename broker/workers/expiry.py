@@ -28,7 +28,7 @@ _EXPIRED = Counter("datapolis_expired_entities", "Entities removed because their
 class Expiry:
     """Runs until `stop` is set."""
 
-    def __init__(self, pool: Pool, *, every_s: float = 5.0, limit: int = 500, keep_settled_d: float = 7.0) -> None:
+    def __init__(self, pool: Pool, *, every_s: float = 1.0, limit: int = 500, keep_settled_d: float = 7.0) -> None:
         self._pool = pool
         self._every_s = every_s
         self._limit = limit

@@ -7,6 +7,7 @@ again (a policy-rc.d that stood there before is put back).
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import os
 import re
@@ -41,6 +42,8 @@ def missing(browser: bool, load: bool = False) -> list[str]:
         probes["wrk"] = locate.wrk
     if browser:
         probes["chromium"] = locate.chromium
+        # The browser's driver is a program that a bare Debian has not all libraries of.
+        probes["libatomic1"] = _libatomic
     # Debian's Python comes without what `python -m venv` needs.
     probes["venv"] = _venv
     return [name for name, probe in probes.items() if not _there(probe)]
@@ -71,6 +74,13 @@ def install(names: list[str], log: Log) -> None:
     still = [name for name in missing("chromium" in names, "wrk" in names) if name in names]
     if still:
         raise Trouble(f"Still missing after the installation: {', '.join(still)}.", f"Its log: {log.file}")
+
+
+def _libatomic() -> None:
+    try:
+        ctypes.CDLL("libatomic.so.1")
+    except OSError as error:
+        raise Trouble("libatomic (for the browser's driver) is not installed.", "Run: make engines-all") from error
 
 
 def _there(probe: Callable[[], object]) -> bool:

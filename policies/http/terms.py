@@ -1,24 +1,22 @@
-"""Domains, the terms offered in them, and the agreements: JSON for programs, one plain page for people."""
+"""Domains, the terms offered in them, and the agreements: JSON for programs, pages for people."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
-from jinja2 import Environment, FileSystemLoader
+from fastapi.responses import JSONResponse, Response
 
+from policies.http.pages import VARY, page, wants_page
 from policies.http.problems import missing
+from policies.http.words import deal, text
 from policies.store import terms as store
-from policies.store.connect import Pool
+from policies.store.connect import Conn, Pool
 
 __all__ = ["router"]
 
 router = APIRouter()
-_PAGES = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
-_VARY = {"Vary": "Accept"}
 
 
 def _pool(request: Request) -> Pool:
@@ -26,17 +24,11 @@ def _pool(request: Request) -> Pool:
     return pool
 
 
-def _wants_page(request: Request) -> bool:
-    """Tell whether HTML is asked for before JSON; programs that name neither get JSON."""
-    accept = request.headers.get("accept", "")
-    page = accept.find("text/html")
-    json = accept.find("json")
-    return page >= 0 and (json < 0 or page < json)
-
-
-def _short(name: str) -> str:
-    """Give the last part of an IRI."""
-    return name.rstrip("/").rpartition("#")[2].rpartition("/")[2]
+async def _missing(request: Request, conn: Conn, detail: str) -> Response:
+    """Say that there is no such thing, to people on a page."""
+    if not wants_page(request):
+        return missing(detail)
+    return page("missing.html", await store.parties(conn), 404, detail=detail)
 
 
 def _how_to_apply(domain: Mapping[str, Any]) -> str:
@@ -49,7 +41,10 @@ def _how_to_apply(domain: Mapping[str, Any]) -> str:
 async def domains(request: Request) -> Response:
     """List all domains as they were declared, names in full."""
     async with _pool(request).acquire() as conn:
-        return JSONResponse({"domains": await store.domains(conn)})
+        found = await store.domains(conn)
+        if wants_page(request):
+            return page("domains.html", await store.parties(conn), domains=found)
+    return JSONResponse({"domains": found}, headers=VARY)
 
 
 @router.get("/terms")
@@ -58,10 +53,10 @@ async def all_terms(request: Request) -> Response:
     base = str(request.url).partition("?")[0].rstrip("/")
     async with _pool(request).acquire() as conn:
         found = await store.domains(conn)
+        if wants_page(request):
+            return page("all-terms.html", await store.parties(conn), domains=found)
     links = [{"domain": item["name"], "title": item["title"], "url": f"{base}/{item['name']}"} for item in found]
-    if _wants_page(request):
-        return HTMLResponse(_PAGES.get_template("all-terms.html").render(links=links), headers=_VARY)
-    return JSONResponse({"terms": links}, headers=_VARY)
+    return JSONResponse({"terms": links}, headers=VARY)
 
 
 @router.get("/terms/{domain}")
@@ -70,7 +65,9 @@ async def terms(request: Request, domain: str) -> Response:
     async with _pool(request).acquire() as conn:
         declared = await store.domain(conn, domain)
         if declared is None:
-            return missing(f"there is no domain {domain!r}; the domains are listed at /trust/domains")
+            return await _missing(
+                request, conn, f"there is no domain {domain!r}; the domains are listed at /trust/domains"
+            )
         agreements = await store.agreements(conn, domain)
         parties = await store.parties(conn)
     body = {
@@ -87,10 +84,10 @@ async def terms(request: Request, domain: str) -> Response:
         "how_to_apply": _how_to_apply(declared),
         "agreements": agreements,
     }
-    if _wants_page(request):
-        page = _PAGES.get_template("terms.html").render(terms=body, parties=parties, short=_short)
-        return HTMLResponse(page, headers=_VARY)
-    return JSONResponse(body, headers=_VARY)
+    if wants_page(request):
+        deals = sorted((deal(item, parties) for item in agreements), key=lambda one: not one.public)
+        return page("terms.html", parties, terms=body, deals=deals)
+    return JSONResponse(body, headers=VARY)
 
 
 @router.get("/agreements")
@@ -98,6 +95,8 @@ async def agreements(request: Request, domain: str | None = None) -> Response:
     """List the current agreements: who may do what, for which purposes, until when."""
     async with _pool(request).acquire() as conn:
         found = await store.agreements(conn, domain)
+        if wants_page(request):
+            return await _listing(conn, found, domain)
     summary = [
         {
             **{name: item[name] for name in ("uid", "version", "status", "title", "domain", "assignee", "valid")},
@@ -106,7 +105,16 @@ async def agreements(request: Request, domain: str | None = None) -> Response:
         }
         for item in found
     ]
-    return JSONResponse({"agreements": summary})
+    return JSONResponse({"agreements": summary}, headers=VARY)
+
+
+async def _listing(conn: Conn, found: list[dict[str, Any]], domain: str | None) -> Response:
+    """Show agreements by domain, those open to everybody first."""
+    parties = await store.parties(conn)
+    titles = {each["name"]: text(each["title"]) for each in await store.domains(conn)}
+    deals = sorted((deal(item, parties) for item in found), key=lambda one: not one.public)
+    groups = [(name, title, [one for one in deals if one.domain == name]) for name, title in titles.items()]
+    return page("agreements.html", parties, groups=groups, titles=titles, chosen=domain)
 
 
 @router.get("/agreements/{uid}")
@@ -114,6 +122,14 @@ async def agreement(request: Request, uid: str) -> Response:
     """Give an agreement as it was written (ODRL, JSON-LD), with its status now."""
     async with _pool(request).acquire() as conn:
         found = await store.agreement(conn, uid)
-    if found is None:
-        return missing(f"there is no agreement {uid!r}; they are listed at /trust/agreements")
-    return JSONResponse(found, media_type="application/ld+json")
+        if found is None:
+            detail = f"there is no agreement {uid!r}; they are listed at /trust/agreements"
+            return await _missing(request, conn, detail)
+        if wants_page(request):
+            parties = await store.parties(conn)
+            [body] = [item for item in await store.agreements(conn, found["domain"]) if item["uid"] == uid]
+            titles = {each["name"]: text(each["title"]) for each in await store.domains(conn)}
+            return page(
+                "agreement.html", parties, deal=deal(body, parties), domain=titles[body["domain"]], url=request.url
+            )
+    return JSONResponse(found, headers=VARY, media_type="application/ld+json")

@@ -195,6 +195,9 @@ def test_a_near_miss_reads_as_a_miss() -> None:
     asked = domain(targets=(("completeness", 0.995),))
     strict = assess(harvest(domain=asked, quality=quality), NOW, SOURCES, TTL_S)
     assert strict.gates[-2].reason == "Every feed is at least 99.9% complete; the target is 99.5%."
+    whole = tuple(replace(m, value=1.0) for m in quality)
+    found = assess(harvest(domain=asked, quality=whole), NOW, SOURCES, TTL_S)
+    assert found.gates[-2].reason == "Every feed is complete; the target is 99.5%."
     assert (exact_percent(0.995), exact_percent(0.95), exact_percent(1.0)) == ("99.5%", "95%", "100%")
 
 

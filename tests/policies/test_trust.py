@@ -96,7 +96,11 @@ async def test_wrong_purpose_is_refused_with_where_to_apply(trust: Trust) -> Non
     )
     reading = await read(trust, RIDEFLOW, DPV + "Marketing")
     assert (reading.allow, reading.reason) == (False, "purpose_not_covered")
-    assert reading.apply_at == "https://data.city.example/trust/terms"
+    assert reading.detail == (
+        "The purpose https://w3id.org/dpv#Marketing is not covered. Covered: https://w3id.org/dpv#ServiceProvision; "
+        "also any purpose other than https://w3id.org/dpv#Marketing."
+    )
+    assert reading.apply_at == "https://data.city.example/trust/terms/mobility", "the domain of its own agreement"
 
 
 async def test_unknown_party_and_unknown_tenant(trust: Trust) -> None:

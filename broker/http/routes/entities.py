@@ -20,12 +20,10 @@ from broker.http.bodies import context_of_body
 from broker.http.deps import Call, enter
 from broker.http.negotiate import GEO_JSON, Media
 from broker.http.problems import denied
-from broker.http.render import Show
 from broker.ld.active import Active
 from broker.ld.internal import accept
 from broker.ops.authorise import Refuse, guard
 from broker.ops.entities import not_found, query_entities, retrieve_entity
-from broker.ops.view import Joined, View
 from broker.store.write import Change, Guard, Row
 
 __all__ = ["answer_query", "refusal", "router"]
@@ -110,16 +108,13 @@ async def answer_query(
     show = querying.show(asked, active)
     shape = querying.geometry_property(asked, active.expand_term, media)
     page = await query_entities(call.services.pool, call.schema, call.access, wanted, sys_attrs=show.sys_attrs)
-    texts = [_text(view, active, show, media, shape) for view in page.views]
+    if media == GEO_JSON:
+        texts = [features.write(view, active, show, shape) for view in page.views]
+    else:
+        texts = render.entities(page.views, active, show)
     last = page.views[-1].id if page.views else None
     links = answers.page_links(path, given, wanted, page.more, last, media)
     return await answers.page_answer(call, texts, media, active, link, links, page.count, in_body=in_body)
-
-
-def _text(view: View | Joined, active: Active, show: Show, media: Media, shape: str) -> str:
-    if media == GEO_JSON:
-        return features.write(view, active, show, shape)
-    return render.entity(view, active, show)
 
 
 @router.get("/entities/{entity_id}")
@@ -139,7 +134,8 @@ async def retrieve(request: Request, entity_id: str) -> Response:
         view.mask.shows(name) and name in show.projection.attrs for name in view.names
     ):
         raise not_found(one)
-    text = _text(view, active, show, media, shape)
+    geo = media == GEO_JSON
+    text = features.write(view, active, show, shape) if geo else render.entity(view, active, show)
     in_body = negotiate.context_in_body(request, media)
     return await answers.entity_answer(call, text, media, active, link, in_body=in_body)
 

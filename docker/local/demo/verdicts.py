@@ -37,6 +37,8 @@ async def verdicts(scene: Scene) -> None:
             ["gate", "passed", "why"],
             [(gate["gate"], "yes" if gate["pass"] else "NO", gate["reason"]) for gate in each["gates"]],
         )
+    if not scene.recorded:
+        scene.show.note(f"{_NOT_YET} has no feed here: its feed needs recorded data (DATAPOLIS_DATA), none are at hand")
     scene.figures["verdicts"] = {name: found[name]["status"] for name in (*_READY, _NOT_YET)}
 
 

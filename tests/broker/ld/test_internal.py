@@ -58,7 +58,7 @@ def test_plain_attributes_are_taken_as_the_full_walk_takes_them(active: Active, 
     """2,500 entities each, half of them with something changed for the worse."""
     maker, full = Maker(200 + seed), active.under(None)
     full.core_names_stand = False
-    odd = [
+    odd: list[Any] = [
         NULL,
         None,
         "",

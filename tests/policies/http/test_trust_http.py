@@ -99,16 +99,46 @@ async def test_terms_as_json(client: Client) -> None:
     assert agreements["rideflow-mobility"]["permission"][0]["target"]["types"] == [VEHICLE]
 
 
+HTML = "text/html,application/xhtml+xml,*/*;q=0.8"
+
+
 async def test_terms_as_a_page(client: Client) -> None:
     for path in ("/trust/terms", "/trust/terms/mobility", "/trust/terms/environment", "/trust/terms/requests"):
-        answer = await client.get(path, accept="text/html,application/xhtml+xml,*/*;q=0.8")
+        answer = await client.get(path, accept=HTML)
         assert answer.headers["content-type"].startswith("text/html")
+        assert answer.headers["vary"] == "Accept"
         assert "<h1>Terms of use" in answer.text
     assert "not named" in answer.text, "the requests domain has no steward"
     page = (await client.get("/trust/terms/mobility", accept="text/html")).text
     assert "RideFlow (journey planner)" in page
-    assert "all but fleetVehicleId" in page
-    assert "any but Marketing" in page
+    assert "everything but fleet vehicle id" in page
+    assert "any purpose except marketing" in page
+    for foreign in ("w3id.org/dpv#", "urn:party:", "<style", "<script", "style="):
+        assert foreign not in page
+    assert (await client.get("/trust/terms/mobility", accept="application/json, text/html")).json()[
+        "domain"
+    ] == "mobility"
+
+
+async def test_every_page_has_its_json(client: Client) -> None:
+    uid = "urn:datapolis:agreement:rideflow-mobility"
+    for path, heading in (
+        ("/trust/domains", "Declared domains"),
+        ("/trust/agreements", "Agreements"),
+        (f"/trust/agreements/{uid}", "Live vehicles for journey planning"),
+    ):
+        page = await client.get(path, accept=HTML)
+        assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        assert f"<h1>{heading}</h1>" in page.text
+        plain = await client.get(path)
+        assert "json" in plain.headers["content-type"]
+        assert page.headers["vary"] == plain.headers["vary"] == "Accept"
+    one = (await client.get("/trust/agreements", params={"domain": "requests"}, accept=HTML)).text
+    assert "Open figures of service requests" in one
+    assert "Live vehicles for journey planning" not in one
+    gone = await client.get("/trust/agreements/urn:x:none", accept=HTML)
+    assert (gone.status, gone.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "There is no agreement &#39;urn:x:none&#39;" in gone.text
 
 
 async def test_unknown_domain(client: Client) -> None:
