@@ -15,7 +15,8 @@ from broker.core.parse_scope import parse_scope
 from broker.core.parse_type import parse_type
 from broker.core.pattern import pattern
 from broker.core.project import EVERYTHING, Projection, parse_languages
-from broker.core.query import And, AnyAttr, IdIn, IdPattern, Node, Query
+from broker.core.query import And, AnyAttr, Compare, Exists, IdIn, IdPattern, Matches, Node, Not, Or, Query
+from broker.core.terms import SYSTEM_TIMES
 from broker.http import params
 from broker.http.negotiate import GEO_JSON, Media
 from broker.http.render import Show
@@ -91,12 +92,24 @@ def _paged(given: Mapping[str, str], where: Node, settings: BrokerSettings) -> Q
     return Query(where, limit, offset, count, after)
 
 
-def too_wide(given: Mapping[str, str]) -> None:
-    """Refuse a query without type, attrs, q, georel or local=true (5.7.2.4)."""
-    if not given.keys() & {"type", "attrs", "q", "georel"} and not params.flag(given, "local"):
-        raise BadRequestData(
-            "the query is too wide: give at least one of type, attrs, q, georel, or local=true (5.7.2.4)"
-        )
+def too_wide(given: Mapping[str, str], where: Node) -> None:
+    """Refuse a query without type, georel, local=true, or an attribute, not a system one, in attrs or q (5.7.2.4)."""
+    if given.keys() & {"type", "georel"} or params.flag(given, "local") or _names_attribute(where):
+        return
+    raise BadRequestData(
+        "the query is too wide: give at least one of type, georel, local=true, or in attrs or q an attribute "
+        "other than createdAt and modifiedAt (5.7.2.4)"
+    )
+
+
+def _names_attribute(node: Node) -> bool:
+    if isinstance(node, And | Or):
+        return any(_names_attribute(item) for item in node.items)
+    if isinstance(node, Not):
+        return _names_attribute(node.item)
+    if isinstance(node, AnyAttr):
+        return any(attr not in SYSTEM_TIMES for attr in node.attrs)
+    return isinstance(node, Exists | Compare | Matches) and node.path.attr not in SYSTEM_TIMES
 
 
 def geometry_property(given: Mapping[str, str], expand: Expand, media: Media) -> str:

@@ -136,6 +136,7 @@ async def test_one_attribute_counts_instances(stored: Api) -> None:
         ("/types/Nothing", 404, NOT_FOUND),
         ("/attributes/nothing", 404, NOT_FOUND),
         ("/types/deep", 404, NOT_FOUND),
+        *((f"/attributes/{name}", 404, NOT_FOUND) for name in ("id", "type", "scope", "createdAt", "modifiedAt")),
         ("/attributes/deep", 404, NOT_FOUND),
         ("/types/@no", 400, NOT_FOUND.replace("ResourceNotFound", "BadRequestData")),
         ("/attributes/a b", 400, NOT_FOUND.replace("ResourceNotFound", "BadRequestData")),

@@ -105,6 +105,7 @@ async def test_the_context_of_the_body(stored: Api) -> None:
 WRONG: list[tuple[str, Any, int, str]] = [
     ("", {"type": "Query"}, 400, "BadRequestData"),
     ("", {"type": "Query", "scopeQ": "/a"}, 400, "BadRequestData"),
+    ("", {"type": "Query", "attrs": ["createdAt"]}, 400, "BadRequestData"),
     ("", {"entities": [{"type": "A"}]}, 400, "BadRequestData"),
     ("", {"type": "Other", "entities": [{"type": "A"}]}, 400, "BadRequestData"),
     ("", [], 400, "BadRequestData"),

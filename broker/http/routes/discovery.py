@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broker.core.errors import BadRequestData
+from broker.core.errors import BadRequestData, ResourceNotFound
 from broker.http import answers, negotiate, params
 from broker.http.deps import Call, enter
 from broker.http.negotiate import LD_JSON, Media
@@ -136,8 +136,10 @@ async def _asked(request: Request, known: set[str] | tuple[()]) -> tuple[Call, _
 
 
 def _name(asked: _Asked, segment: str, what: str) -> str:
-    """Expand the name that a path ends with."""
+    """Expand the name that a path ends with; `id` and `type` are names of members, which nothing is in use as."""
     text = unquote(segment)
+    if text in ("id", "type"):
+        raise ResourceNotFound(f"no entity has the {what} {text}")
     try:
         return asked.active.expand_term(text)
     except BadRequestData as error:

@@ -102,9 +102,9 @@ async def answer_query(
     path = f"{answers.BASE}/entities" if posted is None else f"{answers.BASE}/entityOperations/query"
     asked = given if posted is None else {**given, **posted.said}
     selectors = posted.selectors if posted is not None else None
-    if selectors is None:
-        querying.too_wide(asked)
     wanted = querying.entity_query(asked, active.expand_term, call.services.settings, selectors)
+    if selectors is None:
+        querying.too_wide(asked, wanted.where)
     show = querying.show(asked, active)
     shape = querying.geometry_property(asked, active.expand_term, media)
     page = await query_entities(call.services.pool, call.schema, call.access, wanted, sys_attrs=show.sys_attrs)
