@@ -25,9 +25,10 @@ from broker.http import health, metrics, negotiate
 from broker.http.deps import fail
 from broker.http.hot import Hot
 from broker.http.problems import HttpProblem, respond, unavailable
-from broker.http.routes import batch, contexts, entities, subscriptions, temporal
+from broker.http.routes import batch, contexts, discovery, entities, identity, subscriptions, temporal
 from broker.http.services import Services
 from broker.ld.contexts import Contexts
+from broker.ops.contexts import refresh
 from broker.settings import BrokerSettings
 from broker.store.contexts import ContextStorage
 from broker.store.pool import Pool
@@ -51,7 +52,7 @@ def create_app(settings: BrokerSettings, policy: PolicySettings) -> ASGIApp:
             yield
 
     app = FastAPI(title="Datapolis context broker", lifespan=lifespan, openapi_url=None, redirect_slashes=False)
-    for part in (entities, batch, subscriptions, temporal, contexts, health):
+    for part in (entities, batch, discovery, subscriptions, temporal, contexts, identity, health):
         app.include_router(part.router)
     app.add_exception_handler(NgsiLdError, _ngsi_ld_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
@@ -72,13 +73,26 @@ async def _services(settings: BrokerSettings, policy: PolicySettings, stack: Asy
     http = await stack.enter_async_context(session(policy.egress, timeout_s=5.0))
     city = _city_context(settings.city)
     local = {contexts.CITY: city, settings.broker_url.rstrip("/") + contexts.CITY: city} if city is not None else {}
-    resolver = Contexts(http, ContextStorage(pool), local)
-    found = Services(settings, pool, trust, resolver, {"city": city} if city is not None else {})
+    storage = ContextStorage(pool, settings.broker_url)
+    resolver = Contexts(http, storage, local)
+    found = Services(settings, pool, trust, resolver, storage, {"city": city} if city is not None else {})
+    watching = asyncio.create_task(_watch_contexts(pool, storage, resolver))
+    stack.callback(watching.cancel)
     flushing = asyncio.create_task(metrics.flush_every_second())
     stack.callback(flushing.cancel)
     stack.push_async_callback(found.audit.close)
     stack.push_async_callback(found.writes.close)
     return found
+
+
+async def _watch_contexts(pool: Pool, storage: ContextStorage, resolver: Contexts) -> None:
+    """Follow what other processes do to the stored contexts, for as long as this one runs."""
+    while True:
+        await asyncio.sleep(1)
+        try:
+            await refresh(pool, storage, resolver)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            _log.warning("contexts.not_followed", error=type(error).__name__)
 
 
 def _city_context(city: Path) -> Any:
@@ -102,7 +116,7 @@ async def _ngsi_ld_error(request: Request, error: Exception) -> Response:
     if isinstance(error, negotiate.BodyTooLong):
         return await fail(request, HttpProblem(InvalidRequest("").type_uri, 413, "The body is too long", error.detail))
     if isinstance(error, negotiate.NotAcceptable):
-        members = {"available": [negotiate.JSON, negotiate.LD_JSON]}
+        members = {"available": list(error.available)}
         return await fail(
             request, HttpProblem(InvalidRequest("").type_uri, 406, "Not acceptable", error.detail, members)
         )

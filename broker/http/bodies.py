@@ -8,8 +8,9 @@ from broker.core.errors import BadRequestData
 from broker.http.negotiate import LD_JSON, Body
 from broker.ld.active import Active
 from broker.ld.contexts import Contexts
+from ontologies import load
 
-__all__ = ["context_of_body", "items"]
+__all__ = ["context_of_body", "items", "own_context"]
 
 
 async def context_of_body(contexts: Contexts, body: Body, document: Any) -> Active:
@@ -22,6 +23,15 @@ async def context_of_body(contexts: Contexts, body: Body, document: Any) -> Acti
     if inside:
         raise BadRequestData("@context: with Content-Type application/json it belongs into the Link header (6.3.5)")
     return await contexts.resolve(body.link)
+
+
+def own_context(body: Body) -> list[Any]:
+    """Give the parts of a request's @context that are not built in: URLs, or term maps."""
+    source = body.link
+    if body.in_body:
+        source = body.data.get("@context") if isinstance(body.data, dict) else None
+    parts = source if isinstance(source, list) else [source]
+    return [one for one in parts if one is not None and not (isinstance(one, str) and one in load.contexts())]
 
 
 def items(body: Body, most: int) -> list[Any]:

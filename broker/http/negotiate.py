@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -13,6 +14,7 @@ from broker.ld import contexts as ld
 
 __all__ = [
     "CONTEXT_REL",
+    "GEO_JSON",
     "JSON",
     "LD_JSON",
     "Body",
@@ -23,18 +25,24 @@ __all__ = [
     "UnsupportedMediaType",
     "accept",
     "body",
+    "context_in_body",
     "link_context",
 ]
 
 JSON: Literal["application/json"] = "application/json"
 LD_JSON: Literal["application/ld+json"] = "application/ld+json"
+GEO_JSON: Literal["application/geo+json"] = "application/geo+json"
 CONTEXT_REL = "http://www.w3.org/ns/json-ld#context"
 
-Media: TypeAlias = Literal["application/json", "application/ld+json"]
+Media: TypeAlias = Literal["application/json", "application/ld+json", "application/geo+json"]
 
 
 class NotAcceptable(NgsiLdError):
     """406: none of the acceptable media types can be given."""
+
+    def __init__(self, detail: str, available: Sequence[Media]) -> None:
+        super().__init__(detail)
+        self.available = available
 
 
 class UnsupportedMediaType(NgsiLdError):
@@ -58,14 +66,17 @@ class Body:
     link: str | None
 
 
-def accept(header: str | None) -> Media:
-    """Choose the answer's media type: `application/json` first where weights are equal (6.3.4)."""
+def accept(header: str | None, *, geo: bool = False) -> Media:
+    """Choose the answer's media type: `application/json` first where weights are equal (6.3.4).
+
+    `geo`: the operation answers with entities, also as GeoJSON (6.3.15).
+    """
     if header is None or header in ("*/*", JSON):
         return JSON
     if header == LD_JSON:
         return LD_JSON
     weights: dict[Media, tuple[int, float]] = {}
-    offers: tuple[Media, Media] = (JSON, LD_JSON)
+    offers: tuple[Media, ...] = (JSON, LD_JSON, GEO_JSON) if geo else (JSON, LD_JSON)
     for item in header.split(","):
         media, *parameters = (part.strip() for part in item.split(";"))
         weight = _weight(parameters)
@@ -75,8 +86,16 @@ def accept(header: str | None) -> Media:
                 weights[offered] = (rank, weight)
     best = max(offers, key=lambda offered: weights.get(offered, (0, 0.0))[1])
     if weights.get(best, (0, 0.0))[1] <= 0:
-        raise NotAcceptable(f"Accept: {header:.200}; this operation answers {JSON} and {LD_JSON}")
+        raise NotAcceptable(f"Accept: {header:.200}; this operation answers {', '.join(offers)}", offers)
     return best
+
+
+def context_in_body(request: Request, media: Media) -> bool:
+    """Say whether the answer carries its @context in the body, or in the Link header (6.3.6)."""
+    if media != GEO_JSON:
+        return media == LD_JSON
+    wishes = (wish.strip().replace('"', "") for one in request.headers.getlist("prefer") for wish in one.split(","))
+    return "body=json" not in wishes
 
 
 def _weight(parameters: list[str]) -> float:

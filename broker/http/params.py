@@ -24,7 +24,6 @@ _LATER = frozenset(
         "entityMap",
         "entityMapLifetime",
         "expandValues",
-        "geometryProperty",
         "join",
         "joinLevel",
         "jsonKeys",

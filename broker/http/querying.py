@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
+from broker.core.entity import LOCATION
 from broker.core.errors import BadRequestData
 from broker.core.ids import is_name, parse_uri
 from broker.core.parse_geo import parse_geo
@@ -14,17 +15,19 @@ from broker.core.parse_scope import parse_scope
 from broker.core.parse_type import parse_type
 from broker.core.pattern import pattern
 from broker.core.project import EVERYTHING, Projection, parse_languages
-from broker.core.query import And, AnyAttr, IdIn, IdPattern, Node, Query
+from broker.core.query import And, AnyAttr, Compare, Exists, IdIn, IdPattern, Matches, Node, Not, Or, Query
+from broker.core.terms import SYSTEM_TIMES
 from broker.http import params
+from broker.http.negotiate import GEO_JSON, Media
 from broker.http.render import Show
 from broker.ld.active import Active
 from broker.settings import BrokerSettings
 
-__all__ = ["QUERY", "RETRIEVE", "entity_query", "projection", "show", "too_wide"]
+__all__ = ["POSTED", "QUERY", "RETRIEVE", "entity_query", "geometry_property", "projection", "show", "too_wide"]
 
 Expand: TypeAlias = Callable[[str], str]
 
-RETRIEVE = frozenset({"attrs", "datasetId", "format", "lang", "omit", "options", "pick", "type"})
+RETRIEVE = frozenset({"attrs", "datasetId", "format", "geometryProperty", "lang", "omit", "options", "pick", "type"})
 QUERY = RETRIEVE | {
     "after",
     "coordinates",
@@ -40,14 +43,19 @@ QUERY = RETRIEVE | {
     "scopeQ",
 }
 
+POSTED = frozenset({"after", "count", "format", "geometryProperty", "limit", "offset", "options"})
+"""Parameters of a query that is posted; the rest is in its body (6.23)."""
+
 _MEMBERS = frozenset({"id", "type", "scope"})
 _MAX_IDS = 1000
 _OR = re.compile(r"[,|]")
 
 
-def entity_query(given: Mapping[str, str], expand: Expand, settings: BrokerSettings) -> Query:
-    """Build the query that the parameters describe."""
-    items: list[Node] = []
+def entity_query(
+    given: Mapping[str, str], expand: Expand, settings: BrokerSettings, selectors: Node | None = None
+) -> Query:
+    """Build the query that the parameters describe, of what the selectors select."""
+    items: list[Node] = [] if selectors is None else [selectors]
     if "type" in given:
         items.append(parse_type(given["type"], expand))
     if "id" in given:
@@ -84,12 +92,34 @@ def _paged(given: Mapping[str, str], where: Node, settings: BrokerSettings) -> Q
     return Query(where, limit, offset, count, after)
 
 
-def too_wide(given: Mapping[str, str]) -> None:
-    """Refuse a query without type, attrs, q, georel or local=true (5.7.2.4)."""
-    if not given.keys() & {"type", "attrs", "q", "georel"} and not params.flag(given, "local"):
-        raise BadRequestData(
-            "the query is too wide: give at least one of type, attrs, q, georel, or local=true (5.7.2.4)"
-        )
+def too_wide(given: Mapping[str, str], where: Node) -> None:
+    """Refuse a query without type, georel, local=true, or an attribute, not a system one, in attrs or q (5.7.2.4)."""
+    if given.keys() & {"type", "georel"} or params.flag(given, "local") or _names_attribute(where):
+        return
+    raise BadRequestData(
+        "the query is too wide: give at least one of type, georel, local=true, or in attrs or q an attribute "
+        "other than createdAt and modifiedAt (5.7.2.4)"
+    )
+
+
+def _names_attribute(node: Node) -> bool:
+    if isinstance(node, And | Or):
+        return any(_names_attribute(item) for item in node.items)
+    if isinstance(node, Not):
+        return _names_attribute(node.item)
+    if isinstance(node, AnyAttr):
+        return any(attr not in SYSTEM_TIMES for attr in node.attrs)
+    return isinstance(node, Exists | Compare | Matches) and node.path.attr not in SYSTEM_TIMES
+
+
+def geometry_property(given: Mapping[str, str], expand: Expand, media: Media) -> str:
+    """Give the GeoProperty that is to be the geometry of Features (6.3.15); it is for GeoJSON only (5.7.2.4)."""
+    name = given.get("geometryProperty")
+    if name is None:
+        return LOCATION
+    if media != GEO_JSON:
+        raise BadRequestData(f"geometryProperty: is for answers in {GEO_JSON} only (5.7.1.4, 5.7.2.4)")
+    return _attribute(name, "geometryProperty", expand)
 
 
 def show(given: Mapping[str, str], active: Active) -> Show:

@@ -24,7 +24,7 @@ from broker.ld.internal import compact_segment, to_external
 from broker.ops.view import SEPARATOR, Joined, View, split
 from ontologies import load
 
-__all__ = ["Show", "Writer", "array", "context_of", "entity", "writer"]
+__all__ = ["Show", "Writer", "array", "context_of", "entities", "entity", "writer"]
 
 _MAX_WRITERS = 256
 _MAX_TYPES = 4096
@@ -50,10 +50,10 @@ class Show:
 
 
 class _Plan(NamedTuple):
-    """How rows of one shape are written: a form for id and segments; which segments, None for all of them."""
+    """How rows of one shape are written: texts with gaps for id and segments; which segments, None for all of them."""
 
     mask: AttrMask
-    form: str
+    parts: list[str]
     places: tuple[int, ...] | None
 
 
@@ -72,7 +72,7 @@ class Writer:
         Rows of the same types, names and mask differ in their segments alone, so the rest is written once.
         """
         segs = row.segs
-        if row.scopes or segs[:1] == " " or _NAMED in segs:
+        if row.scopes or (" " in segs and (segs[0] == " " or _NAMED in segs)):
             view = row.view()
             return self.text(view.id, view.types, view.scopes, view.names, view.segs, view.mask)
         key = row.types, row.names, id(row.mask)
@@ -82,19 +82,21 @@ class Writer:
             if len(self._plans) >= _MAX_PLANS:
                 self._plans.clear()
             self._plans[key] = plan
+        parts = plan.parts.copy()
+        parts[1] = quoted
         found = segs.split(SEPARATOR)
-        if plan.places is None:
-            return plan.form % (quoted, *found)
-        return plan.form % (quoted, *[found[place] for place in plan.places])
+        parts[3::2] = found if plan.places is None else [found[place] for place in plan.places]
+        return "".join(parts)
 
     def _plan(self, row: Joined) -> _Plan:
         names = split(row.names)
         places = tuple(place for place, name in enumerate(names) if row.mask.shows(name))
-        keys = [(self._keys.get(names[place]) or self._key(names[place])).replace("%", "%%") for place in places]
-        form = "".join(
-            ('{"id":%s,', self._type(split(row.types)).replace("%", "%%"), *(f",{key}%s" for key in keys), "}")
-        )
-        return _Plan(row.mask, form, places if len(places) != len(names) or not names else None)
+        parts = ['{"id":', "", "," + self._type(split(row.types))]
+        for place in places:
+            parts[-1] += "," + (self._keys.get(names[place]) or self._key(names[place]))
+            parts += ["", ""]
+        parts[-1] += "}"
+        return _Plan(row.mask, parts, places if len(places) != len(names) or not names else None)
 
     def text(
         self,
@@ -156,6 +158,17 @@ def writer(active: Active) -> Writer:
     if len(_writers) > _MAX_WRITERS:
         _writers.popitem(last=False)
     return found
+
+
+def entities(views: Sequence[View | Joined], active: Active, show: Show) -> list[str]:
+    """Write the entities of a page without `@context`."""
+    if not show.plain or show.projection is not EVERYTHING:
+        return [entity(view, active, show) for view in views]
+    write, quote = writer(active).joined, orjson.dumps
+    return [
+        write(quote(view.id).decode(), view) if isinstance(view, Joined) else entity(view, active, show)
+        for view in views
+    ]
 
 
 def entity(view: View | Joined, active: Active, show: Show) -> str:

@@ -12,6 +12,7 @@ from broker.http.audit import AuditGroup
 from broker.ld.contexts import Contexts
 from broker.settings import BrokerSettings
 from broker.store.coalesce import Reads
+from broker.store.contexts import ContextStorage
 from broker.store.group import WriteGroup
 from broker.store.pool import Pool
 from broker.store.tenants import Tenants
@@ -28,6 +29,7 @@ class Services:
     pool: Pool
     trust: Trust
     contexts: Contexts
+    context_storage: ContextStorage
     hosted: Mapping[str, Any]
     tenants: Tenants = field(init=False)
     reads: Reads = field(init=False)

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, Protocol
 from urllib.parse import urljoin, urlsplit
 
@@ -33,19 +35,27 @@ MAX_PARTS: Final = 64
 _MAX_INLINE_BYTES: Final = 1_000_000
 _MAX_ACTIVE: Final = 64
 _MAX_SOURCES: Final = 512
+_MAX_COUNTED: Final = 4096
 _MAX_REDIRECTS: Final = 5
 _LINK_REL: Final = "http://www.w3.org/ns/json-ld#context"
+_LIVES_S: Final = 86_400.0
+"""How long a fetched context is fresh where its server does not say (5.13.1)."""
+
+_RETRY_S: Final = 60.0
 _REFUSED_KEYWORDS: Final = ("@import", "@propagate")
 
 
 class Storage(Protocol):
     """Where fetched contexts are kept."""
 
-    async def load_context(self, url: str) -> bytes | None:
-        """Return the document stored for this URL, None if there is none."""
+    async def load_context(self, url: str) -> tuple[bytes, bool] | None:
+        """Return the document stored for this URL, None if there is none.
 
-    async def store_context(self, url: str, body: bytes) -> None:
-        """Keep the document of this URL, in the place of what was there."""
+        The flag says that it is stale: to be fetched again, and to serve while that fails.
+        """
+
+    async def store_context(self, url: str, body: bytes, lives_s: float) -> None:
+        """Keep the document of this URL, in the place of what was there, fresh for so many seconds."""
 
 
 class _Budget:
@@ -81,6 +91,8 @@ class Contexts:
         self._by_source: OrderedDict[bytes, Active] = OrderedDict()
         self._by_content: OrderedDict[str, Active] = OrderedDict()
         self.core = Active()
+        self.used: Counter[str] = Counter()
+        """How often each URL was named by a request since somebody last took the counts (5.13.3.5)."""
 
     def known(self, source: Any) -> Active | None:
         """Return the active context of a source that was resolved before, without waiting; None if it was not."""
@@ -103,6 +115,7 @@ class Contexts:
         found = self._by_source.get(key)
         if found is not None:
             self._by_source.move_to_end(key)
+            self._use(source)
             return found
         flat: list[dict[str, Any]] = []
         await self._flatten(source, "", flat, _Budget())
@@ -111,12 +124,38 @@ class Contexts:
         found = Active(flat, source) if same is None else same.under(source)
         _remember(self._by_content, content, found, _MAX_ACTIVE)
         _remember(self._by_source, key, found, _MAX_SOURCES)
+        self._use(source)
         return found
+
+    def _use(self, source: Any) -> None:
+        """Count a use of the URLs in a @context."""
+        if len(self.used) > _MAX_COUNTED:
+            self.used.clear()
+        self.used.update(one for one in (source if isinstance(source, list) else (source,)) if isinstance(one, str))
 
     def forget(self, url: str) -> None:
         """Forget a document that has changed, and every context that may have been built with it."""
         self._documents.pop(url, None)
         self._by_source.clear()
+
+    def check(self, source: Any) -> None:
+        """Check a @context that is to be stored, without fetching what it names. BadRequestData if it is none."""
+        _source_key(source)
+        Active(_inline(source))
+
+    async def reload(self, url: str) -> None:
+        """Fetch a document anew and put it in the place of the stored one (5.13.5.4).
+
+        Raises LdContextNotAvailable, and leaves the stored one, if it cannot be had or is no @context.
+        """
+        body, lives_s = await self._fetch(url)
+        try:
+            self.check(_context_of(body, url))
+        except BadRequestData as error:
+            raise LdContextNotAvailable(f"@context {url}: {error.detail}") from error
+        if self._storage is not None:
+            await self._storage.store_context(url, body, lives_s)
+        self.forget(url)
 
     async def _flatten(self, source: Any, base: str, flat: list[dict[str, Any]], budget: _Budget) -> None:
         """Add the term maps of a @context to `flat`, in order; relative URLs are read against `base`."""
@@ -139,6 +178,8 @@ class Contexts:
             return load.context(url)["@context"]
         if url in self._documents:
             return self._documents[url]
+        if "\0" in url:
+            raise BadRequestData("@context: a URL with the character U+0000")
         task = self._pending.get(url)
         if task is None:
             task = asyncio.create_task(self._obtain(url))
@@ -148,19 +189,26 @@ class Contexts:
 
     async def _obtain(self, url: str) -> Any:
         stored = await self._storage.load_context(url) if self._storage else None
-        if stored is not None:
-            context = _context_of(stored, url)
+        if stored is not None and not stored[1]:
+            context = _context_of(stored[0], url)
         else:
-            body = await self._fetch(url)
-            context = _context_of(body, url)
+            try:
+                body, lives_s = await self._fetch(url)
+                context = _context_of(body, url)
+            except LdContextNotAvailable:
+                if stored is None:
+                    raise
+                body, lives_s = stored[0], _RETRY_S
+                context = _context_of(body, url)
             if self._storage is not None:
-                await self._storage.store_context(url, body)
+                await self._storage.store_context(url, body, lives_s)
         if len(self._documents) >= _MAX_SOURCES:
             self._documents.clear()
         self._documents[url] = context
         return context
 
-    async def _fetch(self, url: str) -> bytes:
+    async def _fetch(self, url: str) -> tuple[bytes, float]:
+        """Fetch a document; return it with the seconds for which it is fresh."""
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
             raise BadRequestData(f"@context: {url!r:.200} is not an http or https URL")
         if self._session is None:
@@ -174,6 +222,7 @@ class Contexts:
             ) as answer:
                 if answer.status != 200:
                     raise LdContextNotAvailable(f"@context {url}: answered {answer.status}, 200 is needed")
+                lives_s = _fresh_s(answer.headers)
                 body = await answer.content.read(MAX_BYTES + 1)
                 while len(body) <= MAX_BYTES and (more := await answer.content.read(MAX_BYTES + 1 - len(body))):
                     body += more
@@ -184,7 +233,7 @@ class Contexts:
             raise LdContextNotAvailable(f"@context {url}: cannot be fetched ({reason})") from error
         if len(body) > MAX_BYTES:
             raise LdContextNotAvailable(f"@context {url}: longer than {MAX_BYTES} bytes")
-        return body
+        return body, lives_s
 
 
 _CORE_URLS: Final = frozenset(url for url in load.contexts() if "uri.etsi.org/ngsi-ld" in url)
@@ -230,6 +279,34 @@ def _link_parts(value: str) -> list[list[str]]:
         links.append([link[0], *filter(None, link[1:])])
         rest = rest[at + 1 :].strip()
     return links
+
+
+def _fresh_s(headers: Mapping[str, str]) -> float:
+    """Return for how long an answer is fresh, by its Cache-Control or Expires (RFC 9111), at least a second."""
+    for directive in headers.get("Cache-Control", "").lower().split(","):
+        name, _, value = directive.strip().partition("=")
+        if name in ("no-store", "no-cache"):
+            return 1.0
+        if name == "max-age" and value.strip('"').isdigit():
+            return float(max(1, min(int(value.strip('"')), 10**8)))
+    if "Expires" in headers:
+        try:
+            left = (parsedate_to_datetime(headers["Expires"]) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError):
+            return 1.0
+        return max(1.0, min(left, 1e8))
+    return _LIVES_S
+
+
+def _inline(source: Any) -> list[dict[str, Any]]:
+    """Return the term maps that a @context has in itself, checked."""
+    if isinstance(source, dict):
+        return [_terms(source)]
+    if isinstance(source, list):
+        return [terms for one in source for terms in _inline(one)]
+    if isinstance(source, str) or source is None:
+        return []
+    raise BadRequestData(f"@context: {source!r:.60} is neither a URL nor an object nor an array of these")
 
 
 def _terms(source: dict[str, Any]) -> dict[str, Any]:

@@ -147,7 +147,7 @@ async def _notify(settings: WorkerSettings, policy: PolicySettings, pool: Pool, 
     stack.push_async_callback(client.close)
     book = Book(pool)
     access = _access(trust)
-    contexts = Contexts(client.session, ContextStorage(pool), _city_context(settings))
+    contexts = Contexts(client.session, ContextStorage(pool, settings.broker_url), _city_context(settings))
     sender = Sender(book, client, access, contexts)
     limits = Limits(
         calls=settings.notify_calls,

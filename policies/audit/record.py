@@ -30,8 +30,12 @@ Outcome: TypeAlias = Literal["allowed", "denied", "error"]
 
 _INSERT = """
 INSERT INTO policies.audit_pending (id, record, salt, c)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::bytea[])
+SELECT u.id::uuid, u.record, substr($3::bytea, u.n::int * 16 - 15, 16), substr($4::bytea, u.n::int * 32 - 31, 32)
+FROM unnest(string_to_array($1::text, E'\\x1f'), string_to_array($2::text, E'\\x1f'))
+    WITH ORDINALITY AS u (id, record, n)
 """
+_SEPARATOR = "\x1f"
+"""Stands in no JSON text; joined, values cost the driver less than as an array, whose every element it inspects."""
 
 
 def _new_id() -> str:
@@ -144,8 +148,8 @@ async def append(conn: AnyConnection, prepared: Sequence[Prepared]) -> None:
     """Insert the records in one statement, in the caller's transaction if there is one."""
     await conn.execute(
         _INSERT,
-        [item.id for item in prepared],
-        [item.record for item in prepared],
-        [item.salt for item in prepared],
-        [item.c for item in prepared],
+        _SEPARATOR.join([item.id for item in prepared]),
+        _SEPARATOR.join([item.record for item in prepared]),
+        b"".join([item.salt for item in prepared]),
+        b"".join([item.c for item in prepared]),
     )

@@ -3,7 +3,8 @@
 Ours goes the whole way from the request's bytes: JSON parsed, names expanded, checked, applied, stored with side
 tables, outbox and audit record in one transaction (row 6: and history; row 5 runs with the history's statement left
 out). psql gets the very rows that the engine would write, ready made, on one open session: COPY into temporary tables,
-then merge into the same tables, outbox included, one transaction. New entities in every round, order shuffled.
+then merge into the same tables, outbox included, one transaction; the temporary tables compress as the tables do, so
+that nothing is compressed twice or more thoroughly on the way. New entities in every round, order shuffled.
 """
 
 from __future__ import annotations
@@ -74,8 +75,10 @@ WHERE (excluded.received_at, excluded.event) >= (h.received_at, h.event);
 """
 _TEMPORARY = f"""
 SET synchronous_commit = on;
+SET default_toast_compression = lz4;
 CREATE TEMP TABLE e (id text, types text[], scopes text[], names text[], segs text[], vals jsonb, location bytea,
-    meta jsonb, created_at timestamptz, modified_at timestamptz, expires_at timestamptz, version bigint);
+    meta jsonb, created_at timestamptz, modified_at timestamptz, expires_at timestamptz, version bigint)
+    WITH (toast_tuple_target = 4080);
 CREATE TEMP TABLE t (type text, id text);
 CREATE TEMP TABLE o (tenant text, entity text, payload text);
 CREATE TEMP TABLE h (entity text, attr text, dataset_id text, observed_at timestamptz, received_at timestamptz,

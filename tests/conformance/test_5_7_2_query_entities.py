@@ -55,6 +55,7 @@ ALL = [*(f"Building:{n}" for n in range(1, 6)), "Vehicle:1", "Vehicle:2"]
         ("attrs=floors", [*ALL[:5], "Vehicle:2"]),
         ("attrs=name,nowhere", ["Vehicle:1"]),
         ("q=floors>3", ["Building:4", "Building:5"]),
+        ("q=floors>3;modifiedAt>2020-01-01T00:00:00Z", ["Building:4", "Building:5"]),
         ("q=floors==2..4", ["Building:2", "Building:3", "Building:4"]),
         ('q=floors=="two"', ["Vehicle:2"]),
         ("q=floors!=1", [*ALL[1:5], "Vehicle:2"]),
@@ -143,6 +144,9 @@ async def test_count_alone(stored: Api) -> None:
     [
         ("", "BadRequestData"),
         ("?limit=5", "BadRequestData"),
+        ("?attrs=createdAt", "BadRequestData"),
+        ("?attrs=createdAt,modifiedAt", "BadRequestData"),
+        ("?q=modifiedAt>2020-01-01T00:00:00Z", "BadRequestData"),
         ("?type=Building&limit=0", "BadRequestData"),
         ("?type=Building&limit=-1", "BadRequestData"),
         ("?type=Building&limit=1001", "BadRequestData"),

@@ -120,19 +120,58 @@ READS = [
     "/entities?local=true&count=true&scopeQ=/%23",
     "/entities?attrs=fleetVehicleId&count=true",
     "/entities?q=speed<100&count=true",
+    "/types",
+    "/types?details=true",
+    "/types/Vehicle",
+    "/types/https:%2F%2Fexample.org%2FSecret",
+    "/attributes",
+    "/attributes?details=true",
+    "/attributes/speed",
+    "/attributes/fleetVehicleId",
+    "/attributes/https:%2F%2Fexample.org%2Fhidden",
 ]
+GEO_READS = [
+    *(f"{ENTITY}{n:03}" for n in (3, 6, 40, 50)),
+    f"{ENTITY}006?geometryProperty=https://example.org/hidden",
+    PAGE + "&limit=3&offset=3&count=true",
+    PAGE + "&geometryProperty=https://example.org/hidden&options=keyValues",
+    PAGE + "&geometryProperty=fleetVehicleId&attrs=speed",
+]
+QUERIES: list[dict[str, Any]] = [
+    {"entities": [{"type": "Vehicle"}]},
+    {"entities": [{"type": "*", "idPattern": ".*:04.*"}, {"type": "Vehicle", "id": f"{ENTITY[10:]}003"}]},
+    {"entities": [{"type": "https://example.org/Secret"}]},
+    {"attrs": ["fleetVehicleId"]},
+    {"q": 'fleetVehicleId!="SECRET"', "entities": [{"type": "Vehicle"}]},
+    {"entities": [{"type": "Vehicle"}], "pick": ["id", "fleetVehicleId"]},
+    {
+        "entities": [{"type": "Vehicle"}],
+        "geoQ": {
+            "georel": "near;maxDistance==1",
+            "geometry": "Point",
+            "coordinates": [0, 0],
+            "geoproperty": "https://example.org/hidden",
+        },
+    },
+]
+JSON_TYPES = ("application/json", "application/ld+json")
+GEO = "application/geo+json"
 
 
 async def answers(governed: Governed) -> dict[str, tuple[int, list[tuple[str, str]], bytes]]:
-    headers = governed.headers("urn:party:uni-air", "researcher", RESEARCH)
+    headers = governed.headers("urn:party:uni-air", "researcher", RESEARCH) | {"Link": LINK}
+    reads = [(accept, path, None) for path in READS for accept in JSON_TYPES]
+    reads += [(GEO, path, None) for path in GEO_READS]
+    posted = "/entityOperations/query?count=true"
+    asked = [(accept, posted, {"type": "Query", **query}) for query in QUERIES for accept in (*JSON_TYPES, GEO)]
     found = {}
-    for path in READS:
-        for accept in ("application/json", "application/ld+json"):
-            answer = await governed.get(path, {**headers, "Accept": accept, "Link": LINK})
-            shown = sorted(
-                (k.lower(), v) for k, v in answer.headers.items() if k.lower() not in ("datapolis-audit", "date")
-            )
-            found[f"{accept} {path}"] = (answer.status, shown, answer.body)
+    for accept, path, query in [*reads, *asked]:
+        method = "GET" if query is None else "POST"
+        answer = await governed.api.call(method, path, query, headers={**headers, "Accept": accept})
+        shown = sorted(
+            (k.lower(), v) for k, v in answer.headers.items() if k.lower() not in ("datapolis-audit", "date")
+        )
+        found[f"{accept} {path} {query}"] = (answer.status, shown, answer.body)
     return found
 
 
@@ -143,7 +182,8 @@ async def compare(governed: Governed, twin: list[dict[str, Any]], base_store: li
     found = await answers(governed)
     assert {path: one for path, one in found.items() if one != expected[path]} == {}
     assert sum(one[0] == 200 for one in expected.values()) > len(READS)
-    assert not any(b"SECRET" in body or b"fleetVehicleId" in body for _, _, body in found.values())
+    shown = [body for status, _, body in found.values() if status == 200]
+    assert not any(b"SECRET" in body or b"fleetVehicleId" in body or b"example.org" in body for body in shown)
 
 
 @pytest.mark.parametrize("twin", [other_value, without_attribute, extra_attribute], ids=lambda twin: twin.__name__)
@@ -188,6 +228,29 @@ async def test_the_reader_sees_something_at_all(alone: Governed) -> None:
     }
     assert (await alone.get(f"{ENTITY}001", headers)).json == answer.json[0]
     assert (await alone.get(PAGE + "&q=speed>9&count=true", headers)).headers["NGSILD-Results-Count"] == "5"
+
+
+async def test_a_hidden_geometry_is_null(alone: Governed) -> None:
+    await alone.store(extra_attribute(), NOW)
+    headers = alone.headers("urn:party:uni-air", "researcher", RESEARCH) | {"Link": LINK, "Accept": GEO}
+    path = f"{ENTITY}006"
+    shown = (await alone.get(path, headers)).json
+    assert shown["geometry"] == {"type": "Point", "coordinates": [-122.33, 47.61]}
+    assert shown["properties"].keys() == {"type", "speed", "location"}
+    hidden = (await alone.get(f"{path}?geometryProperty=https://example.org/hidden", headers)).json
+    assert (hidden["geometry"], hidden["properties"]) == (None, shown["properties"])
+
+
+async def test_discovery_counts_what_the_reader_sees(alone: Governed) -> None:
+    await alone.store([*entity_outside_the_area(), *entity_of_another_kind()[4:5], entity_of_another_type()[-1]], NOW)
+    headers = alone.headers("urn:party:uni-air", "researcher", RESEARCH) | {"Link": LINK}
+    assert (await alone.get("/types", headers)).json["typeList"] == ["Vehicle"]
+    found = (await alone.get("/types/Vehicle", headers)).json
+    assert found["entityCount"] == 8
+    assert [one["attributeName"] for one in found["attributeDetails"]] == ["speed", "location"]
+    assert (await alone.get("/attributes", headers)).json["attributeList"] == ["speed", "location"]
+    assert (await alone.get("/attributes/speed", headers)).json["attributeCount"] == 8
+    assert (await alone.get("/attributes/fleetVehicleId", headers)).status == 404
 
 
 @pytest.mark.parametrize("twin", TWINS, ids=lambda twin: twin.__name__)

@@ -110,14 +110,13 @@ async def delete(request: Request, subscription_id: str) -> Response:
 
 
 async def _fix_context(call: Call, doc: dict[str, Any], body: Body) -> None:
-    """Settle the @context of the notifications (5.8.1.4): the member's, else the request's if it has a URL."""
+    """Settle the @context of the notifications (5.8.1.4): the member's, else the request's."""
     if "jsonldContext" in doc:
         await call.services.contexts.resolve(doc["jsonldContext"])
         return
-    source = body.data.get("@context") if body.in_body else body.link
-    named = [one for one in (source if isinstance(source, list) else [source]) if one not in load.contexts()]
-    if len(named) == 1 and isinstance(named[0], str):
-        doc["jsonldContext"] = named[0]
+    link = await answers.context_link(call, body)
+    if link is not None:
+        doc["jsonldContext"] = link
 
 
 def _subscriber(call: Call) -> Subscriber:

@@ -165,6 +165,10 @@ function start() {
     $("map-what").textContent = read.length
       ? `${total === 1 ? "thing" : "things"} the public may see in this domain right now`
       : types.some((t) => t.outcome === "unavailable") ? "The data cannot be read just now; trying again." : "things here are open to the public. Access is by agreement.";
+    $("map-note").hidden = collection.features.length > 0 || read.length === 0;
+    $("map-note").textContent = total > 0
+      ? "The public may know of these, but not where they are."
+      : "Nothing of this domain is here yet.";
     $("map-legend").replaceChildren(...types.map((t) => {
       const line = document.createElement("li");
       const placed = collection.features.filter((f) => f.properties.type === t.name).length;

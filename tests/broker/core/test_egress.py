@@ -26,7 +26,7 @@ def test_public_addresses(address: str) -> None:
         "192.168.1.1",
         "169.254.169.254",
         "100.64.0.1",
-        "0.0.0.0",
+        "0.0.0.0",  # noqa: S104 - asked about, never served on
         "224.0.0.1",
         "255.255.255.255",
         "fe80::1%eth0",

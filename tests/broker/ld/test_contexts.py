@@ -26,11 +26,14 @@ class Memory:
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
 
-    async def load_context(self, url: str) -> bytes | None:
-        return self.kept.get(url)
+        self.stale = False
+        self.lives_s: float | None = None
 
-    async def store_context(self, url: str, body: bytes) -> None:
-        self.kept[url] = body
+    async def load_context(self, url: str) -> tuple[bytes, bool] | None:
+        return (self.kept[url], self.stale) if url in self.kept else None
+
+    async def store_context(self, url: str, body: bytes, lives_s: float) -> None:
+        self.kept[url], self.lives_s = body, lives_s
 
 
 class Site:
@@ -40,6 +43,7 @@ class Site:
         self.hits: list[str] = []
         self.pages: dict[str, Any] = {"/a": NAMES}
         self.base = ""
+        self.headers: dict[str, str] = {}
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.hits.append(request.path)
@@ -51,7 +55,7 @@ class Site:
         if page is None:
             raise web.HTTPNotFound
         body = page if isinstance(page, bytes) else orjson.dumps(page)
-        return web.Response(body=body, content_type="application/ld+json")
+        return web.Response(body=body, content_type="application/ld+json", headers=self.headers)
 
 
 @pytest.fixture
@@ -236,6 +240,70 @@ async def test_a_context_that_includes_itself_ends(site: Site, client: ClientSes
     with pytest.raises(BadRequestData, match="does it include itself"):
         await Contexts(client).resolve(f"{site.base}/loop")
     assert site.hits == ["/loop"]
+
+
+async def test_a_stale_document_is_fetched_again_and_serves_while_that_fails(site: Site, client: ClientSession) -> None:
+    storage = Memory()
+    url = f"{site.base}/a"
+    await Contexts(client, storage).resolve(url)
+    assert storage.lives_s == 86_400
+    storage.stale = True
+    site.pages["/a"] = {"@context": {"speed": "https://b.example/speed"}}
+    assert (await Contexts(client, storage).resolve(url)).expand_term("speed") == "https://b.example/speed"
+    del site.pages["/a"]
+    assert (await Contexts(client, storage).resolve(url)).expand_term("speed") == "https://b.example/speed"
+    assert (site.hits, storage.lives_s) == (["/a"] * 3, 60)
+
+
+@pytest.mark.parametrize(
+    ("headers", "lives_s"),
+    [
+        ({"Cache-Control": "public, max-age=30"}, 30),
+        ({"Cache-Control": "no-cache"}, 1),
+        ({"Cache-Control": "max-age=0"}, 1),
+        ({"Expires": "Thu, 01 Jan 1970 00:00:00 GMT"}, 1),
+        ({"Expires": "whenever"}, 1),
+    ],
+)
+async def test_how_long_it_is_fresh(site: Site, client: ClientSession, headers: dict[str, str], lives_s: float) -> None:
+    storage = Memory()
+    site.headers = headers
+    await Contexts(client, storage).resolve(f"{site.base}/a")
+    assert storage.lives_s == lives_s
+
+
+async def test_reload_replaces_what_is_there_or_leaves_it(site: Site, client: ClientSession) -> None:
+    storage = Memory()
+    contexts = Contexts(client, storage)
+    url = f"{site.base}/a"
+    first = await contexts.resolve(url)
+    site.pages["/a"] = {"@context": {"speed": "https://b.example/speed"}}
+    assert await contexts.resolve(url) is first
+    await contexts.reload(url)
+    assert (await contexts.resolve(url)).expand_term("speed") == "https://b.example/speed"
+    wrongs: list[Any] = [{"@context": 5}, {"other": 1}, b"{", {"@context": {"a": {"@context": {}}}}]
+    for wrong in wrongs:
+        site.pages["/a"] = wrong
+        with pytest.raises(LdContextNotAvailable):
+            await contexts.reload(url)
+    assert orjson.loads(storage.kept[url]) == {"@context": {"speed": "https://b.example/speed"}}
+    assert (await contexts.resolve(url)).expand_term("speed") == "https://b.example/speed"
+
+
+async def test_uses_are_counted(site: Site, client: ClientSession) -> None:
+    contexts = Contexts(client)
+    for _ in range(2):
+        await contexts.resolve(f"{site.base}/a")
+    await contexts.resolve([f"{site.base}/a", {"x": "https://a.example/x"}])
+    with pytest.raises(LdContextNotAvailable):
+        await contexts.resolve(f"{site.base}/none")
+    assert contexts.used == {f"{site.base}/a": 3}
+
+
+@pytest.mark.parametrize("wrong", [5, True, [5], {"@context": {}}, {"a": {"@context": {}}}, {"@import": "http://x"}])
+def test_what_may_not_be_stored(wrong: object) -> None:
+    with pytest.raises(BadRequestData):
+        Contexts().check(wrong)
 
 
 REL = 'rel="http://www.w3.org/ns/json-ld#context"'

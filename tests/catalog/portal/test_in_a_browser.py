@@ -65,6 +65,7 @@ def test_the_map_shows_what_the_public_sees_with_its_receipt(page: Page, governe
     page.goto(governed.catalog + "/domains/mobility")
     _map_ready(page, "mobility")
     expect(page.locator("#map-count")).to_have_text("30")
+    expect(page.locator("#map-note")).to_be_hidden()
     expect(page.locator("#map-legend")).to_have_text("Vehicle: 30")
     expect(page.locator("#map-receipts code")).to_have_text(re.compile(r"^[0-9a-f-]{36}:\S+$"))
     page.get_by_text("The same as a list").click()
@@ -96,6 +97,7 @@ def test_by_keyboard_alone(page: Page, governed: City) -> None:
     expect(page.get_by_role("button", name="Mobility")).to_have_attribute("aria-pressed", "false")
     _map_ready(page, "requests")
     expect(page.locator("#map-count")).to_have_text("0")
+    expect(page.locator("#map-note")).to_have_text("Nothing of this domain is here yet.")
 
 
 def test_a_verdict_that_changes_shows_and_is_said_without_reloading(page: Page, governed: City) -> None:

@@ -1,0 +1,56 @@
+"""Joined rows are written as whole rows are."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import orjson
+
+from broker.core import segments
+from broker.core.access import ALL, AttrSet
+from broker.core.narrow import AttrMask
+from broker.core.project import EVERYTHING
+from broker.http.render import Show, entities, entity, parsed, writer
+from broker.ld.active import Active
+from broker.ops.view import SEPARATOR, Joined
+
+NS = "https://example.org/100%s/%d"
+VALUES: list[Any] = [1, "a b", " ", "\x1f \x00", "é%s\\", {NS + "k": 1}, ["x", " y"], None, 1.5, True]
+
+
+def row(number: int, chance: random.Random, mask: AttrMask) -> Joined:
+    doc: dict[str, Any] = {"id": f"urn:x:%s{number}é", "type": [NS + "T", NS + "U"][: 1 + number % 2]}
+    for name in "abcde"[: chance.randint(0, 5)]:
+        doc[NS + name] = {"type": "Property", "value": chance.choice(VALUES)}
+        if chance.random() < 0.1:
+            doc[NS + name][NS + "sub"] = {"type": "Property", "value": 1}
+    scopes = chance.choice([None, None, None, [], ["/a"], ["/a", "/b"]])
+    made = segments.segments(doc)
+    return Joined(
+        doc["id"], SEPARATOR.join(doc["type"]), scopes, SEPARATOR.join(made.names), SEPARATOR.join(made.segs), mask
+    )
+
+
+def test_joined_rows_are_written_as_whole_rows() -> None:
+    active, chance = Active(), random.Random(3)  # noqa: S311 - data, no secrets
+    some = AttrSet(frozenset({NS + "a", NS + "d"}))
+    masks = [
+        AttrMask(ALL, True),
+        AttrMask(some, False),
+        AttrMask(AttrSet(), False),
+        AttrMask(AttrSet(some.names, True), False),
+    ]
+    rows = [row(number, chance, chance.choice(masks)) for number in range(2000)]
+    texts = []
+    for one in rows:
+        view = one.view()
+        expected = writer(active).text(view.id, view.types, view.scopes, view.names, view.segs, view.mask)
+        assert writer(active).joined(orjson.dumps(one.id).decode(), one) == expected
+        assert entity(one, active, Show()) == expected
+        assert orjson.loads(expected) == orjson.loads(parsed(view, active, Show()))
+        texts.append(expected)
+    assert entities(rows, active, Show()) == texts
+    assert entities(rows, active, Show(EVERYTHING, "concise")) == [
+        entity(one, active, Show(EVERYTHING, "concise")) for one in rows
+    ]
