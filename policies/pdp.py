@@ -53,7 +53,9 @@ def decision(document: dict[str, Any], known: Concerning, action: Action, catalo
     if not found.grants:
         detail = "The agreements in force give aggregates or coarser values only, which this action does not."
         apply_at = f"{catalog_url}/trust/terms"
-        return Decision(False, reason="no_agreement", detail=detail, apply_at=apply_at, revision=known.revision)
+        return Decision(
+            False, reason="no_agreement", detail=detail, apply_at=apply_at, until=until, revision=known.revision
+        )
     return Decision(
         True,
         found,

@@ -71,10 +71,6 @@ class City:
                 f"{url} does not answer: {type(error).__name__}.", "Is the stack up? See `make status`."
             ) from error
 
-    async def entities(self, query: str, token: str | None = None, purpose: str | None = None) -> Answer:
-        """Query entities; `query` is the URL's query string."""
-        return await self.ask(f"{self.broker}/ngsi-ld/v1/entities?{query}", token, purpose)
-
 
 async def until(what: str, probe: Callable[[], Awaitable[T | None]], timeout_s: float, every_s: float = 0.5) -> T:
     """Ask again until `probe` gives something; Trouble with what was waited for when it does not come in time."""
