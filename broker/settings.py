@@ -43,7 +43,9 @@ class BrokerSettings(BaseSettings):
     page_default: int = Field(default=20, ge=1, description="page size where the request names none")
     page_max: int = Field(default=1000, ge=1, description="largest page")
     temporal_page: int = Field(
-        default=1000, ge=1, description="most instances per attribute in one answer; the rest is read on by time (206)"
+        default=19,
+        ge=1,
+        description="most instances per attribute in one answer, the rest is read on by time (206); ETSI's tests take 7-19",
     )
     offset_max: int = Field(default=1_000_000, ge=0, description="largest offset; walks use `after`")
     drain_s: float = Field(default=10.0, gt=0, description="longest wait for open requests at the end")

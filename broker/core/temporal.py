@@ -18,6 +18,7 @@ from broker.core.parse_time import TimeProperty, TimeRelation
 from broker.core.periods import Period
 from broker.core.project import EVERYTHING, LanguageRange, Projection, language
 from broker.core.render import Names, compact_instances
+from broker.core.state import SCOPE
 
 __all__ = [
     "INSTANCE_PREFIX",
@@ -40,9 +41,6 @@ __all__ = [
 Method: TypeAlias = Literal["avg", "distinctCount", "max", "min", "stddev", "sum", "sumsq", "totalCount"]
 METHODS: Final[tuple[Method, ...]] = ("avg", "distinctCount", "max", "min", "stddev", "sum", "sumsq", "totalCount")
 Form: TypeAlias = Literal["normalized", "temporalValues", "aggregatedValues"]
-
-SCOPE: Final = "@scope"
-"""The name under which the history has the evolution of the scope."""
 
 INSTANCE_PREFIX: Final = "urn:ngsi-ld:Instance:"
 _WRAPPED: Final = frozenset({"languageMap", "json", "vocab"})

@@ -15,7 +15,7 @@ from typing import Any, Final
 from broker.core import segments, times
 from broker.core.entity import ENTITY_MEMBERS, Doc, Instance, dataset_of, instances
 from broker.core.errors import BadRequestData
-from broker.core.state import HistoryRow
+from broker.core.state import SCOPE, HistoryRow
 from broker.core.validate import MAX_ATTRIBUTES, check_attribute, check_doc, is_null
 
 __all__ = ["MAX_INSTANCES", "Contribution", "contribution", "scope_instances"]
@@ -28,12 +28,13 @@ _SCOPE_MEMBERS: Final = frozenset({"type", "value", "observedAt", "createdAt", "
 class Contribution:
     """What an evolution comes to. `state`: the newest instances, as a document; `history`: all the others.
 
-    `attributes`: all that the evolution touches.
+    `attributes`: all that the evolution touches. `scope_at`: when the state's scope was observed, if it says.
     """
 
     state: Doc
     history: list[HistoryRow] = field(default_factory=list)
     attributes: set[str] = field(default_factory=set)
+    scope_at: str | None = None
 
 
 def contribution(
@@ -104,12 +105,12 @@ def _take(
         found.state[name] = several[0] if len(several) == 1 and "datasetId" not in several[0] else several
 
 
-def scope_instances(
-    value: Any, received: str, entity: str, event: str, name: str
-) -> tuple[list[HistoryRow], list[str]]:
-    """Read the evolution of a scope (4.5.6): Properties with times only. Return its rows and the newest scope."""
-    rows: list[HistoryRow] = []
-    newest: tuple[str, list[str]] = ("", [])
+def scope_instances(value: Any, received: str, entity: str, event: str) -> tuple[list[HistoryRow], list[str], str]:
+    """Read the evolution of a scope (4.5.6): Properties with times only.
+
+    Return the newest scope, since when it holds, and the rows of the others before it.
+    """
+    found: dict[str, list[str]] = {}
     for at, one in enumerate(value if isinstance(value, list) else [value]):
         path = f"scope[{at}]"
         if not isinstance(one, dict) or one.get("type", "Property") != "Property" or "value" not in one:
@@ -121,8 +122,13 @@ def scope_instances(
         scopes = [one if not isinstance(one, str) or one.startswith("/") else "/" + one for one in several]
         check_doc({"id": entity, "type": ["urn:x"], "scope": scopes})
         observed = times.parse(one["observedAt"], f"{path}.observedAt") if "observedAt" in one else received
-        body = {"type": "Property", "value": scopes, "observedAt": times.shown(observed)}
-        rows.append(HistoryRow(entity, name, "", observed, received, event, segments.segment(body)))
-        if newest[0] <= observed:
-            newest = (observed, scopes)
-    return rows, newest[1]
+        found[observed] = scopes
+    if not found:
+        raise BadRequestData("scope: at least one instance is needed (4.5.6)")
+    newest = max(found)
+    rows = [
+        HistoryRow(entity, SCOPE, "", observed, received, event, segments.scope_segment(scopes, observed))
+        for observed, scopes in found.items()
+        if observed != newest
+    ]
+    return rows, found[newest], newest

@@ -8,7 +8,6 @@ from broker.core.entity import ENTITY_MEMBERS, Instance
 from broker.core.errors import BadRequestData
 from broker.core.ids import parse_entity_id
 from broker.core.state import HistoryRow
-from broker.core.temporal import SCOPE
 from broker.core.temporal_input import Contribution, contribution, scope_instances
 from broker.core.validate import check_attribute
 from broker.ld.active import Active
@@ -32,13 +31,15 @@ def contribution_of(body: Any, active: Active, entity: str | None, received: str
             raise BadRequestData("id: is not the one in the path")
         doc = {"id": entity, **doc}
     rows: list[HistoryRow] = []
+    since: str | None = None
     if evolving:
         owner = parse_entity_id(doc.get("id"))
-        rows, doc["scope"] = scope_instances(scope, received, owner, event, SCOPE)
+        rows, doc["scope"], since = scope_instances(scope, received, owner, event)
     found = contribution(doc, _deleted(body, active), received, event, need_type=entity is None, label=active.attr)
     if entity is not None and not found.attributes and not rows and "scope" not in doc and "type" not in doc:
         raise BadRequestData("entity: no attribute to add (5.6.12)")
     found.history += rows
+    found.scope_at = since
     return found
 
 

@@ -26,7 +26,7 @@ from broker.ld.active import Active
 from broker.ops.temporal import Asked
 from broker.settings import BrokerSettings
 
-__all__ = ["QUERY", "QUERY_BODY_URL", "RETRIEVE", "asked", "from_body", "too_wide"]
+__all__ = ["QUERY", "QUERY_BODY_URL", "RETRIEVE", "aggregated", "asked", "from_body", "too_wide"]
 
 _SHOWN: Final = frozenset({"attrs", "datasetId", "format", "lang", "omit", "options", "pick"})
 _TIME: Final = frozenset(
@@ -185,6 +185,19 @@ def _form(given: Mapping[str, str]) -> tuple[Form, bool]:
     return _FORMS[chosen or option or "normalized"], sys_attrs
 
 
+def aggregated(given: Mapping[str, str], body: Any = None) -> bool:
+    """Say whether parameters, and the body of a query, ask for aggregated values; neither is checked yet."""
+    if "format" in given:
+        return given["format"] == "aggregatedValues"
+    if "options" in given:
+        return "aggregatedValues" in given["options"].split(",")
+    if not isinstance(body, dict):
+        return False
+    return any(
+        isinstance(part := body.get(name), dict) and "aggrMethods" in part for name in ("temporalQ", "aggrParams")
+    )
+
+
 def too_wide(given: Mapping[str, str], active: Active, *, typed: bool = False) -> None:
     """Refuse a query without type, attrs, q, georel or local=true; system attributes do not count (5.7.4.4)."""
     if typed or "type" in given or "georel" in given or params.flag(given, "local"):
@@ -234,7 +247,7 @@ def from_body(body: Any, url: Mapping[str, str], active: Active) -> tuple[dict[s
             given.update(_members(name, value, known))
         else:
             given[name] = _text(name, value)
-    if "aggrMethods" in given and not url.keys() & {"format", "options"}:
+    if aggregated(url, body):
         given["format"] = "aggregatedValues"
     given.update(url)
     return given, _selectors(body.get("entities"), active.expand_term)

@@ -81,7 +81,7 @@ async def _add(conn: Conn, door: Door, given: Contribution, row: Row | None, now
     doc = given.state
     if "type" not in doc and row is not None:
         doc["type"] = list(row.types)
-    change = Change("ingest_merge", given.state["id"], doc, times.of(now), event, door.cause)
+    change = Change("ingest_merge", given.state["id"], doc, times.of(now), event, door.cause, scope_at=given.scope_at)
     covered = {**doc, **dict.fromkeys(given.attributes - doc.keys())}
     check = guard(door.access, Change("ingest_merge", change.id, covered), door.refuse)
     (outcome,) = await write.apply(conn, door.tenant, [change], now, [check])

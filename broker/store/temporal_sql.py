@@ -123,7 +123,7 @@ class Statement:
         if one.end is not None:
             parts.append(f"h.observed_at < {self.instant(one.end)}")
         if not one.geo:
-            parts.append("(h.body IS NOT NULL AND (h.body::jsonb) ->> 'type' <> 'GeoProperty')")
+            parts.append("strpos(h.body, '\"GeoProperty\"') = 0")  # nor in a sub-attribute, nor what is not known
         return " AND ".join(parts) or "TRUE"
 
     def _attrs(self, attrs: AttrSet) -> list[str]:

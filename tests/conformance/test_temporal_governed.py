@@ -6,7 +6,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,10 @@ import aiohttp
 import orjson
 import pytest
 
+from broker.core.entity import LOCATION
+from broker.core.state import Change
 from broker.store.pool import Pool
+from broker.store.write import apply
 from docker.local.stack import ROOT
 from policies.agreements.lifecycle import apply_agreements, apply_domains
 from policies.city import open_city
@@ -39,10 +42,18 @@ TARGETS: dict[str, dict[str, Any]] = {
     "hourly": {"attrs": {"only": ["speed"]}, "resolution": {"time": "PT1H"}},
     "totals": {"attrs": {"only": ["speed"]}, "aggregate_only": True},
     "twice": {"attrs": {"only": ["speed"]}, "window": {"from": "2026-11-15T00:00:00Z"}},
+    "recent": {"attrs": {"only": ["speed"]}, "window": {"max_age": "P10D"}},
+    "coarse": {"resolution": {"metres": 500}},
+    "writer": {"attrs": {"only": ["speed"]}, "q": 'vehicleType=="bus"'},
+    "summer": {"attrs": {"only": ["speed"]}},
 }
+ACTIONS = {"writer": ["temporal", "delete"], "summer": ["aggregate"]}
 
 
 def agreement(name: str, target: dict[str, Any]) -> dict[str, Any]:
+    permissions = [(ACTIONS.get(name, ["temporal", "aggregate"]), target)]
+    if name == "writer":
+        permissions.append((["publish"], {**target, "feeds": ["transit-live"]}))
     return {
         "@context": [
             "http://www.w3.org/ns/odrl.jsonld",
@@ -61,10 +72,11 @@ def agreement(name: str, target: dict[str, Any]) -> dict[str, Any]:
         "valid": {"from": "2026-01-01T00:00:00Z", "until": "2028-01-01T00:00:00Z"},
         "permission": [
             {
-                "action": ["temporal", "aggregate"],
-                "target": {"types": ["Vehicle"], **target},
+                "action": actions,
+                "target": {"types": ["Vehicle"], **what},
                 "constraint": [{"leftOperand": "purpose", "operator": "isA", "rightOperand": PURPOSE}],
             }
+            for actions, what in permissions
         ],
     }
 
@@ -263,7 +275,8 @@ async def test_aggregates_only(trust: Governed) -> None:
 async def test_what_is_gone_is_for_those_who_manage(trust: Governed) -> None:
     await fill(trust)
     async with trust.pool.tx(DEFAULT_SCHEMA) as conn:
-        await conn.execute("DELETE FROM entities WHERE id = $1", TRAM)
+        (gone,) = await apply(conn, "default", [Change("delete", TRAM)], datetime.now(UTC))
+    assert gone.result == "deleted"
     assert speeds(await ask(trust, "twice", f"/temporal/entities?type=Vehicle&{AFTER}")) == {BUS: [99]}
     assert (await ask(trust, "twice", f"/temporal/entities/{TRAM}")).status == 404
     steward = trust.issuer.bearer("urn:party:steward", "steward", roles=["steward:mobility"], purposes=[PURPOSE])
@@ -278,3 +291,128 @@ async def test_no_agreement_no_history(trust: Governed) -> None:
     answer = await ask(trust, "stranger", f"/temporal/entities/{BUS}")
     assert answer.status in (401, 403, 404)
     assert b"speed" not in answer.body
+
+
+async def test_an_age_clips(trust: Governed) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    ages = {"young": timedelta(days=9, hours=23), "old": timedelta(days=10, minutes=1), "new": timedelta(minutes=1)}
+    at = {name: (now - age).isoformat().replace("+00:00", "Z") for name, age in ages.items()}
+    await fill(trust, {at["old"]: 1, at["young"]: 2, at["new"]: 3})
+    after = "timerel=after&timeAt=2020-01-01T00:00:00Z"
+    assert speeds(await ask(trust, "recent", f"/temporal/entities?type=Vehicle&{after}")) == {BUS: [2, 3], TRAM: [2, 3]}
+    assert speeds(await ask(trust, "recent", f"/temporal/entities?type=Vehicle&{after}&q=speed==1")) == {}
+    query = "format=aggregatedValues&aggrMethods=sum"
+    answer = await ask(trust, "recent", f"/temporal/entities/{BUS}?{query}&{after}")
+    assert answer.json["speed"]["sum"] == [[5, "2020-01-01T00:00:00Z", at["new"]]]
+
+
+async def test_coarse_places_are_not_in_histories(trust: Governed) -> None:
+    point = {"type": "GeoProperty", "value": {"type": "Point", "coordinates": [-0.37, 39.47]}}
+    nested = {"type": "Property", "value": 5, "observedAt": "2026-11-12T00:00:00Z", T + "stop": point}
+    located = {**point, "observedAt": "2026-11-12T00:00:00Z"}
+    more: dict[str, Any] = {T + "heading": nested, LOCATION: located}
+    await fill(trust, None, **more)
+    answer = await ask(trust, "coarse", f"/temporal/entities/{BUS}")
+    assert answer.json.keys() == {"id", "type", "speed", "vehicleType", "fleetVehicleId"}
+    assert b"39.47" not in answer.body
+    near = "georel=near;maxDistance==1000&geometry=Point&coordinates=[-0.37,39.47]"
+    query = f"/temporal/entities?type=Vehicle&{AFTER}&{near}"
+    assert speeds(await ask(trust, "coarse", query)) == {}
+    assert [one["id"] for one in (await ask(trust, "windowed", query)).json] == [BUS]
+    counts = await ask(trust, "coarse", f"/temporal/entities/{BUS}?format=aggregatedValues&aggrMethods=totalCount")
+    assert counts.json.keys() == {"id", "type", "speed", "vehicleType", "fleetVehicleId"}
+
+
+async def send(trust: Governed, party: str, method: str, path: str, body: Any = None) -> Answer:
+    headers = trust.headers(f"urn:party:{party}", "vendor", PURPOSE) | {"Link": LINK}
+    found: Answer = await trust.api.call(method, path, body, headers)
+    return found
+
+
+READING = {"type": "Property", "value": 7, "observedAt": "2026-11-13T00:00:00Z"}
+
+
+async def test_who_may_publish_an_attribute_adds_to_its_evolution_only(trust: Governed) -> None:
+    await fill(trust)
+    path = f"/temporal/entities/{BUS}/attrs/"
+    assert (await send(trust, "writer", "POST", path, {"speed": [READING]})).status == 204
+    assert speeds(await ask(trust, "writer", f"/temporal/entities?type=Vehicle&{AFTER}")) == {
+        BUS: [10, 20, 40, 60, 7, 99]
+    }
+    before = await everything(trust)
+    for body in ({"fleetVehicleId": [READING]}, {"speed": [READING], "vehicleType": [READING]}):
+        assert (await send(trust, "writer", "POST", path, body)).status == 403
+        whole = {"id": BUS, "type": "Vehicle", **body}
+        assert (await send(trust, "writer", "POST", "/temporal/entities", whole)).status == 403
+    other = await send(trust, "writer", "POST", f"/temporal/entities/{TRAM}/attrs/", {"speed": [READING]})
+    assert other.status in (403, 404)
+    for party in ("windowed", "summer", "stranger"):
+        assert (await send(trust, party, "POST", path, {"speed": [READING]})).status in (401, 403)
+    assert await everything(trust) == before
+
+
+async def everything(trust: Governed) -> list[tuple[Any, ...]]:
+    async with trust.pool.lend(DEFAULT_SCHEMA) as conn:
+        history = await conn.fetch("SELECT entity, attr, observed_at, kind, body FROM history ORDER BY 1, 2, 3")
+        return [tuple(row) for row in (*history, *await conn.fetch("SELECT id, names, segs FROM entities ORDER BY 1"))]
+
+
+async def test_who_may_delete_an_attribute_deletes_its_instances_only(trust: Governed) -> None:
+    await fill(trust)
+    found = (await ask(trust, "writer", f"/temporal/entities/{BUS}")).json["speed"]
+    one = f"/temporal/entities/{BUS}/attrs/speed/{found[0]['instanceId']}"
+    assert (await send(trust, "writer", "PATCH", one, {"speed": [{**READING, "value": 8}]})).status == 204
+    assert (
+        await send(trust, "writer", "DELETE", f"/temporal/entities/{BUS}/attrs/speed/{found[1]['instanceId']}")
+    ).status == 204
+    assert speeds(await ask(trust, "writer", f"/temporal/entities?type=Vehicle&{AFTER}")) == {BUS: [40, 60, 8, 99]}
+    before = await everything(trust)
+    async with trust.pool.lend(DEFAULT_SCHEMA) as conn:
+        secret = await conn.fetchval("SELECT instance_id::text FROM history WHERE attr = $1", T + "fleetVehicleId")
+        tram = await conn.fetchval(
+            "SELECT instance_id::text FROM history WHERE entity = $1 AND attr = $2", TRAM, T + "speed"
+        )
+    hidden = (
+        f"/temporal/entities/{BUS}/attrs/fleetVehicleId/urn:ngsi-ld:Instance:{secret}",
+        f"/temporal/entities/{TRAM}/attrs/speed/urn:ngsi-ld:Instance:{tram}",
+    )
+    for path in hidden:
+        assert (await send(trust, "writer", "DELETE", path)).status == 404
+        assert (await send(trust, "writer", "PATCH", path, READING)).status == 404
+    for path in (f"/temporal/entities/{BUS}/attrs/fleetVehicleId?deleteAll=true", f"/temporal/entities/{TRAM}"):
+        assert (await send(trust, "writer", "DELETE", path)).status == 404
+    assert (await send(trust, "writer", "DELETE", f"/temporal/entities/{BUS}")).status == 403
+    assert (await send(trust, "windowed", "DELETE", f"/temporal/entities/{BUS}")).status == 403
+    assert await everything(trust) == before
+    assert (await send(trust, "writer", "DELETE", f"/temporal/entities/{BUS}/attrs/speed?deleteAll=true")).status == 204
+    assert (await ask(trust, "writer", f"/temporal/entities/{BUS}")).status == 404
+
+
+async def test_who_may_aggregate_sees_no_instance_however_it_is_asked_for(trust: Governed) -> None:
+    await fill(trust)
+    path = f"/temporal/entities?type=Vehicle&{AFTER}"
+    sums = await ask(trust, "summer", f"{path}&format=aggregatedValues&aggrMethods=totalCount")
+    assert [one["speed"]["totalCount"][0][0] for one in sums.json] == [5, 5]
+    for more in (
+        "",
+        "&options=temporalValues&format=normalized",
+        '&q=speed!="aggregatedValues"',
+        "&attrs=speed,aggregatedValues",
+        "&options=aggregatedValues&format=temporalValues&aggrMethods=sum",
+        "&options=normalized,%20aggregatedValues&aggrMethods=sum",
+    ):
+        answer = await ask(trust, "summer", path + more)
+        assert answer.status == 400 or answer.json == [], more
+    query = {"type": "Query", "entities": [{"type": "Vehicle"}]}
+    within = {"timerel": "after", "timeAt": "2026-01-01T00:00:00Z"}
+    posted = {**query, "temporalQ": within, "aggrParams": {"aggrMethods": ["totalCount"]}}
+    operations = "/temporal/entityOperations/query"
+    answer = await send(trust, "summer", "POST", operations, posted)
+    assert (answer.status, len(answer.json)) == (200, 2), answer.body
+    for url, body in (
+        ("", {**query, "temporalQ": within}),
+        ("?options=sysAttrs", posted),
+        ("?format=normalized", posted),
+    ):
+        answer = await send(trust, "summer", "POST", operations + url, body)
+        assert (answer.status, answer.json) == (200, [])

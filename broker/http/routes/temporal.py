@@ -26,6 +26,7 @@ from broker.http.negotiate import LD_JSON, Body, Media
 from broker.http.problems import unavailable
 from broker.http.render import array, with_context
 from broker.http.routes.entities import refusal
+from broker.http.services import services
 from broker.ld.active import Active
 from broker.ops import temporal as ops
 from broker.ops import temporal_provision as provision
@@ -59,7 +60,7 @@ async def query(request: Request) -> Response:
 @router.post("/entityOperations/query/", include_in_schema=False)
 async def query_by_post(request: Request) -> Response:
     """Query the temporal evolution of entities by a Query in the body (6.24)."""
-    call = await enter(request, _action(request))
+    call = await enter(request, await _posted_action(request))
     url = params.parse(request.scope["query_string"], temporal_params.QUERY_BODY_URL)
     media = negotiate.accept(request.headers.get("accept"))
     body = await negotiate.body(request, call.services.settings.body_max_bytes)
@@ -67,8 +68,6 @@ async def query_by_post(request: Request) -> Response:
     given, entities = temporal_params.from_body(body.data, {**url}, active)
     temporal_params.too_wide(given, active, typed=entities is not None)
     asked = temporal_params.asked(given, active, call.services.settings, retrieve=False, entities=entities)
-    if asked.show.period is not None and call.action != "aggregate":
-        call = await enter(request, "aggregate")
     return await _answer(call, asked, url, media, active, body.link)
 
 
@@ -76,8 +75,8 @@ async def _answer(
     call: Call, asked: ops.Asked, given: Mapping[str, str], media: Media, active: Active, link: str | None
 ) -> Response:
     """Answer a query: 200, or 206 where the instances were cut by time (6.3.10)."""
-    services = call.services
-    found = await ops.query_evolutions(services.pool, call.schema, await _sight(call), asked)
+    _as_decided(call, asked)
+    found = await ops.query_evolutions(call.services.pool, call.schema, await _sight(call), asked)
     rendered = [render_evolution(one, active, found.show) for one in found.evolutions]
     texts = [orjson.dumps(one).decode() for one in rendered if one]
     prepared = await call.commit("allowed", len(texts))
@@ -107,6 +106,7 @@ async def retrieve(request: Request, entity_id: str) -> Response:
     link = negotiate.link_context(request)
     active = await call.services.contexts.resolve(link)
     asked = temporal_params.asked(given, active, call.services.settings, retrieve=True)
+    _as_decided(call, asked)
     found = await ops.retrieve_evolution(call.services.pool, call.schema, await _sight(call), one, asked)
     text = _rendered(found.evolutions[0], active, found.show)
     prepared = await call.commit("allowed", 1)
@@ -247,8 +247,26 @@ async def no_instance(request: Request) -> Response:
 
 
 def _action(request: Request) -> Action:
-    """Aggregates are an action of their own."""
-    return "aggregate" if "aggregatedValues" in request.url.query else "temporal"
+    """Tell which action a request is: aggregates are one of their own."""
+    return "aggregate" if temporal_params.aggregated(dict(request.query_params)) else "temporal"
+
+
+async def _posted_action(request: Request) -> Action:
+    """Tell it of a query in a body, which is not yet checked: what is wrong is told once the caller is known."""
+    length = request.headers.get("content-length", "")
+    if not length.isdigit() or int(length) > services(request).settings.body_max_bytes:
+        return _action(request)
+    try:
+        body = orjson.loads(await request.body())
+    except orjson.JSONDecodeError:
+        return _action(request)
+    return "aggregate" if temporal_params.aggregated(dict(request.query_params), body) else "temporal"
+
+
+def _as_decided(call: Call, asked: ops.Asked) -> None:
+    """Refuse what is not the action that was decided on: who may aggregate need not see instances."""
+    if (asked.show.period is not None) != (call.action == "aggregate"):
+        raise BadRequestData("format: write aggregatedValues once and as it is, or leave it out")
 
 
 async def _place(request: Request, call: Call, entity_id: str, attr: str) -> tuple[str, str, Active]:

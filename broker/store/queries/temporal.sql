@@ -31,7 +31,6 @@ SELECT EXISTS (SELECT FROM history WHERE entity = $1 AND attr = $2 AND dataset_i
 
 -- name: replace_instance
 UPDATE history SET dataset_id = $4, observed_at = $5, received_at = $6, kind = $7, body = $8,
-    num = broker.plain_number($8),
     created_at = coalesce(created_at, received_at)
 WHERE entity = $1 AND attr = $2 AND instance_id = $3::uuid
 

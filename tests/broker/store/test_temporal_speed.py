@@ -21,8 +21,8 @@ from tests.fixtures.postgres import Database
 ONE = "urn:x:1"
 METHODS: tuple[Method, ...] = ("avg", "min", "max", "totalCount")
 FILL = """
-INSERT INTO history (entity, attr, observed_at, received_at, event, kind, body, num)
-SELECT b.*, broker.plain_number(b.body) FROM (
+INSERT INTO history (entity, attr, observed_at, received_at, event, kind, body)
+SELECT b.* FROM (
     SELECT $1, 'https://x/a', at, at + interval '1 s', '', 'value',
         format('{"type":"Property","value":%s,"observedAt":"%s"}', n % 977, to_char(at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
     FROM (SELECT n, '2025-01-01'::timestamptz + n * interval '5 minutes' AS at

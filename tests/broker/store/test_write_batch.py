@@ -69,8 +69,7 @@ async def contents(pool: Pool) -> tuple[list[tuple[Any, ...]], ...]:
     state = await rows(pool, "SELECT *, ST_AsEWKT(location) FROM entities ORDER BY id")
     history = await rows(
         pool,
-        "SELECT entity, attr, dataset_id, observed_at, received_at, event, kind, body FROM history "
-        "WHERE attr <> '@scope' ORDER BY 1, 2, 3, 4",
+        "SELECT entity, attr, dataset_id, observed_at, received_at, event, kind, body FROM history ORDER BY 1, 2, 3, 4",
     )
     types = await rows(pool, "SELECT * FROM entity_type ORDER BY 1, 2")
     shapes = await rows(pool, "SELECT id, attr, ST_AsEWKT(geom) FROM entity_geo ORDER BY 1, 2")
