@@ -45,7 +45,7 @@ class BrokerSettings(BaseSettings):
     temporal_page: int = Field(
         default=19,
         ge=1,
-        description="most instances per attribute in one answer, the rest is read on by time (206); ETSI's tests take 7-19",
+        description="most instances per attribute in one answer, the rest in further ones (206); ETSI's suite: 7 to 19",
     )
     offset_max: int = Field(default=1_000_000, ge=0, description="largest offset; walks use `after`")
     drain_s: float = Field(default=10.0, gt=0, description="longest wait for open requests at the end")

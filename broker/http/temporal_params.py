@@ -56,7 +56,7 @@ def asked(
     expand = active.expand_term
     shown = projection(given, expand)
     wanted = _range(given, needed=not retrieve)
-    state, past = _conditions(given, expand)
+    state, past, scope = _conditions(given, expand)
     if entities is not None:
         state = And((entities, state))
     count = params.flag(given, "count")
@@ -76,6 +76,7 @@ def asked(
         count,
         _descending(given.get("orderBy")),
         settings.temporal_page,
+        scope,
     )
 
 
@@ -103,8 +104,8 @@ def _last(text: str | None) -> int | None:
     return int(text)
 
 
-def _conditions(given: Mapping[str, str], expand: Expand) -> tuple[Node, Node]:
-    """Return what the parameters ask of current state and of the instances in the range."""
+def _conditions(given: Mapping[str, str], expand: Expand) -> tuple[Node, Node, Node]:
+    """Return what the parameters ask of current state, of the instances in the range, and of the scope then."""
     state: list[Node] = []
     if "type" in given:
         state.append(And(()) if given["type"] == "*" else parse_type(given["type"], expand))
@@ -116,8 +117,6 @@ def _conditions(given: Mapping[str, str], expand: Expand) -> tuple[Node, Node]:
     if "idPattern" in given:
         pattern(given["idPattern"])
         state.append(IdPattern(given["idPattern"]))
-    if "scopeQ" in given:
-        state.append(parse_scope(given["scopeQ"]))
     past: list[Node] = []
     if "csf" in given:
         _q(given["csf"], expand)  # a filter of context sources, of which local data are none
@@ -128,7 +127,8 @@ def _conditions(given: Mapping[str, str], expand: Expand) -> tuple[Node, Node]:
     )
     if relation is not None:
         past.append(relation)
-    return _joined(state), _joined(past)
+    scope = parse_scope(given["scopeQ"]) if "scopeQ" in given else And(())
+    return _joined(state), _joined(past), scope
 
 
 def _q(text: str, expand: Expand) -> Node:

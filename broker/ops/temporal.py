@@ -12,7 +12,7 @@ from broker.core.access import Access, AttrSet
 from broker.core.errors import InvalidRequest
 from broker.core.narrow import narrow
 from broker.core.periods import Period
-from broker.core.query import IdIn, Node, Query
+from broker.core.query import TRUE, IdIn, Node, Query
 from broker.core.temporal import SCOPE, Cut, Evolution, Method, Past, Presentation, Range, cut
 from broker.core.temporal_access import Admitted, Rules, Slice, admit, of_departed
 from broker.ops.entities import not_found
@@ -20,6 +20,7 @@ from broker.store import aggregates as store_aggregates
 from broker.store import temporal as store
 from broker.store.pool import Conn, Pool
 from broker.store.temporal import Found, Source, Wanted
+from broker.store.temporal_sql import Selection
 
 __all__ = ["Asked", "Sight", "TemporalPage", "query_evolutions", "retrieve_evolution"]
 
@@ -40,7 +41,7 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request. `state` and `past` are its conditions on current state and on instances, not yet narrowed.
+    """A request. `state`, `past` and `scope` are its conditions on current state, instances and the scope's evolution.
 
     `attrs`: the attributes concerned. `named`: those that it names one by one. `page`: most instances per attribute.
     """
@@ -56,6 +57,7 @@ class Asked:
     count: bool = False
     descending: bool = False
     page: int = 1000
+    scope: Node = TRUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +108,13 @@ async def _query(conn: Conn, sight: Sight, admitted: Admitted, asked: Asked, now
     wanted = replace(_wanted(asked), limit=asked.limit, offset=asked.offset, count=asked.count)
     found, more, count = await store.entities(conn, wanted, sources)
     evolutions = {one.id: Evolution(one.id, one.types, one.created_at, one.deleted_at) for one in found}
+    valid = {one.id: one.valid or "{}" for one in found} if asked.scope != TRUE else None
     for slices, ids in _groups(found, sources):
+        selection = Selection(asked.range, asked.attrs, slices, asked.show.projection.datasets, valid)
         if asked.show.period is None:
-            await _read_instances(conn, evolutions, slices, ids, asked)
+            await _read_instances(conn, evolutions, ids, selection, asked)
         else:
-            await _read_aggregates(conn, evolutions, slices, ids, asked, admitted.grid)
+            await _read_aggregates(conn, evolutions, ids, selection, asked, admitted.grid)
     edge = None
     if asked.show.period is not None:
         _check_eligible(evolutions.values(), asked)
@@ -125,7 +129,7 @@ async def _query(conn: Conn, sight: Sight, admitted: Admitted, asked: Asked, now
 
 def _wanted(asked: Asked) -> Wanted:
     datasets = asked.show.projection.datasets
-    return Wanted(asked.range, asked.attrs, asked.past, datasets=datasets, descending=asked.descending)
+    return Wanted(asked.range, asked.attrs, asked.past, asked.scope, datasets=datasets, descending=asked.descending)
 
 
 def _sources(sight: Sight, admitted: Admitted, asked: Asked, now: datetime) -> list[Source]:
@@ -171,7 +175,7 @@ def _page(asked: Asked, entities: int) -> int:
 
 
 async def _read_instances(
-    conn: Conn, evolutions: dict[str, Evolution], slices: Sequence[Slice], ids: Sequence[str], asked: Asked
+    conn: Conn, evolutions: dict[str, Evolution], ids: Sequence[str], selection: Selection, asked: Asked
 ) -> None:
     most = _page(asked, len(evolutions)) + 1
     if asked.range.last_n is not None:
@@ -179,9 +183,7 @@ async def _read_instances(
     attrs = asked.attrs
     if not attrs.complement and asked.show.projection.keeps("scope"):
         attrs = replace(attrs, names=attrs.names | {SCOPE})
-    rows: list[Past] = await store.instances(
-        conn, ids, slices, asked.range, attrs, asked.show.projection.datasets, most
-    )
+    rows: list[Past] = await store.instances(conn, ids, replace(selection, attrs=attrs), most)
     for past in rows:
         evolutions[past.entity].instances.setdefault(past.attr, []).append(past)
 
@@ -189,12 +191,12 @@ async def _read_instances(
 async def _read_aggregates(
     conn: Conn,
     evolutions: dict[str, Evolution],
-    slices: Sequence[Slice],
     ids: Sequence[str],
+    selection: Selection,
     asked: Asked,
     grid: Period | None,
 ) -> None:
-    period, wanted, datasets = asked.show.period, asked.range, asked.show.projection.datasets
+    period, wanted = asked.show.period, asked.range
     if period is None:
         raise ValueError("aggregates need a period")
     begin = times.to_datetime(wanted.start) if wanted.start is not None else None
@@ -202,7 +204,7 @@ async def _read_aggregates(
     if begin is not None and not (period.whole and finish is None) and grid is None and not period.months:
         ranges = dict.fromkeys(ids, (begin, finish or begin))
     else:
-        chosen = await store_aggregates.bounds(conn, ids, slices, wanted, asked.attrs, datasets)
+        chosen = await store_aggregates.bounds(conn, ids, selection)
         ranges = {one: (begin or first, finish or last) for one, (first, last) in chosen.items()}
     if grid is not None and not period.whole:
         ranges = {one: (period.floor(start), end) for one, (start, end) in ranges.items()}
@@ -210,9 +212,7 @@ async def _read_aggregates(
         ranges = {one: (grid.floor(start), grid.ceil(end)) for one, (start, end) in ranges.items()}
     if not ranges:
         return
-    rows = await store_aggregates.aggregates(
-        conn, ranges, slices, wanted, asked.attrs, datasets, period, asked.show.methods
-    )
+    rows = await store_aggregates.aggregates(conn, ranges, selection, period, asked.show.methods)
     for row in rows:
         evolutions[row.entity].aggregates.setdefault(row.attr, []).append(row)
 

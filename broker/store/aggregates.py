@@ -11,7 +11,7 @@ where that does not hold; only those attributes are aggregated again, class by c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
@@ -22,10 +22,9 @@ from broker.core import times
 from broker.core.access import AttrSet
 from broker.core.errors import InvalidRequest, TooManyResults
 from broker.core.periods import Period
-from broker.core.temporal import SCOPE, Aggregate, Method, Range
-from broker.core.temporal_access import Slice
+from broker.core.temporal import SCOPE, Aggregate, Method
 from broker.store.pool import Conn
-from broker.store.temporal_sql import TIME, Statement
+from broker.store.temporal_sql import TIME, Selection, Statement
 
 __all__ = ["MOST", "Bounds", "aggregates", "bounds"]
 
@@ -81,17 +80,10 @@ _PLAIN_METHODS: Final[Mapping[Method, str]] = {
 }
 
 
-async def bounds(
-    conn: Conn,
-    ids: Sequence[str],
-    slices: Sequence[Slice],
-    wanted: Range,
-    attrs: AttrSet,
-    datasets: frozenset[str] | None,
-) -> Bounds:
+async def bounds(conn: Conn, ids: Sequence[str], selection: Selection) -> Bounds:
     """Read when each entity's chosen instances begin and end."""
     statement = Statement()
-    source = _chosen(statement, ids, slices, wanted, attrs, datasets)
+    source = _chosen(statement, ids, selection)
     rows = await conn.fetch(
         f"SELECT x.entity, min(x.at), max(x.at) FROM {source} x GROUP BY x.entity",  # noqa: S608
         *statement.values,
@@ -100,30 +92,23 @@ async def bounds(
 
 
 async def aggregates(
-    conn: Conn,
-    ranges: Bounds,
-    slices: Sequence[Slice],
-    wanted: Range,
-    attrs: AttrSet,
-    datasets: frozenset[str] | None,
-    period: Period,
-    methods: Sequence[Method],
+    conn: Conn, ranges: Bounds, selection: Selection, period: Period, methods: Sequence[Method]
 ) -> list[Aggregate]:
-    """Aggregate instances of entities over the periods from where each one's range begins.
+    """Aggregate the selected instances of entities over the periods from where each one's range begins.
 
     `ranges`: the start and end of each entity's range; the end counts for its last start only. Periods without
     instances are left out. TooManyResults for more than `MOST` periods, InvalidRequest for numbers beyond a double.
     """
-    work = _Work(conn, slices, wanted, datasets, period, methods)
+    work = _Work(conn, period, methods)
     if not period.months:
-        return await work.run(ranges, attrs, ())
+        return await work.run(ranges, selection, ())
     by_origin: dict[datetime, dict[str, tuple[datetime, datetime]]] = {}
     for one, (start, end) in ranges.items():
         by_origin.setdefault(start, {})[one] = (start, end)
     found: list[Aggregate] = []
     for start, several in by_origin.items():
         starts = _starts(period, start, max(end for _, end in several.values()))
-        found += await work.run(several, attrs, starts)
+        found += await work.run(several, selection, starts)
     if len(found) > MOST:
         raise _too_many()
     return found
@@ -144,33 +129,31 @@ def _too_many() -> TooManyResults:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What is aggregated, and how; over which entities, attributes and starts of periods, each run says."""
+    """How to aggregate; over which entities, instances and starts of periods, each run says."""
 
     conn: Conn
-    slices: Sequence[Slice]
-    wanted: Range
-    datasets: frozenset[str] | None
     period: Period
     methods: Sequence[Method]
 
-    async def run(self, ranges: Bounds, attrs: AttrSet, starts: Sequence[datetime]) -> list[Aggregate]:
+    async def run(self, ranges: Bounds, selection: Selection, starts: Sequence[datetime]) -> list[Aggregate]:
         """Aggregate; periods of months begin at `starts`."""
-        rows = await self._fetch(_plain, ranges, attrs, starts)
+        rows = await self._fetch(_plain, ranges, selection, starts)
         mixed = {(row[0], row[1]) for row in rows if not row[5]}
         found = [self._aggregate(row, ranges, row[6:]) for row in rows if (row[0], row[1]) not in mixed]
         if mixed:
             several = {one: ranges[one] for one in sorted({one for one, _ in mixed})}
-            rows = await self._fetch(_by_class, several, AttrSet(frozenset(attr for _, attr in mixed)), starts)
+            fewer = replace(selection, attrs=AttrSet(frozenset(attr for _, attr in mixed)))
+            rows = await self._fetch(_by_class, several, fewer, starts)
             again = [row for row in rows if (row[0], row[1]) in mixed]
             found += [self._aggregate(row, ranges, orjson.loads(row[5])) for row in again]
             found.sort(key=lambda one: (one.entity, one.attr, one.start))
         return found
 
     async def _fetch(
-        self, select: _Select, ranges: Bounds, attrs: AttrSet, starts: Sequence[datetime]
+        self, select: _Select, ranges: Bounds, selection: Selection, starts: Sequence[datetime]
     ) -> Sequence[Any]:
         statement = Statement()
-        source = _chosen(statement, list(ranges), self.slices, self.wanted, attrs, self.datasets)
+        source = _chosen(statement, list(ranges), selection)
         origins = (
             f"unnest({statement.value(list(ranges), 'text[]')}, "
             f"{statement.value([start for start, _ in ranges.values()], 'timestamptz[]')}) AS o (entity, origin)"
@@ -244,25 +227,20 @@ def _bucket(statement: Statement, period: Period, starts: Sequence[datetime]) ->
     return f"date_bin(make_interval(secs => {statement.value(period.seconds, 'bigint')}), c.at, o.origin)"
 
 
-def _chosen(
-    statement: Statement,
-    ids: Sequence[str],
-    slices: Sequence[Slice],
-    wanted: Range,
-    attrs: AttrSet,
-    datasets: frozenset[str] | None,
-) -> str:
-    """Return the chosen instances as a subquery: entity, attr, body, at."""
+def _chosen(statement: Statement, ids: Sequence[str], selection: Selection) -> str:
+    """Return the selected instances as a subquery: entity, attr, body, at."""
+    wanted = selection.range
     at = TIME[wanted.timeproperty]
+    source = f"history h {statement.validity(selection, 'h.entity')}"
     where = (
-        f"h.entity = ANY({statement.texts(ids)}) AND {statement.asked(wanted, attrs, datasets)} "
-        f"AND {statement.shown(slices)} AND h.kind = 'value' AND h.attr <> '{SCOPE}'"
+        f"h.entity = ANY({statement.texts(ids)}) AND {statement.selected(selection)} "
+        f"AND h.kind = 'value' AND h.attr <> '{SCOPE}'"
     )
     columns = f"h.entity, h.attr, h.body, {at} AS at"
     if wanted.last_n is None:
-        return f"(SELECT {columns} FROM history h WHERE {where})"  # noqa: S608
+        return f"(SELECT {columns} FROM {source} WHERE {where})"  # noqa: S608
     place = f"row_number() OVER (PARTITION BY h.entity, h.attr ORDER BY {at} DESC, h.dataset_id DESC)"
     return (
-        f"(SELECT * FROM (SELECT {columns}, {place} AS place FROM history h WHERE {where}) n "  # noqa: S608
+        f"(SELECT * FROM (SELECT {columns}, {place} AS place FROM {source} WHERE {where}) n "  # noqa: S608
         f"WHERE n.place <= {statement.number(wanted.last_n)})"
     )

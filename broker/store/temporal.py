@@ -12,9 +12,9 @@ import orjson
 from broker.core.access import AttrSet
 from broker.core.query import TRUE, Node
 from broker.core.temporal import SCOPE, Past, Range
-from broker.core.temporal_access import Rules, Slice
+from broker.core.temporal_access import Rules
 from broker.store.pool import Conn
-from broker.store.temporal_sql import CREATED, TIME, Statement
+from broker.store.temporal_sql import CREATED, TIME, Selection, Statement
 
 __all__ = ["Found", "Source", "Wanted", "entities", "instances"]
 
@@ -40,11 +40,15 @@ _SERIES: Final = """WITH RECURSIVE series AS (
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which entities: `past` is a condition on their instances in the range, of which one must be of `attrs`."""
+    """Which entities: `past` is a condition on their instances in the range, of which one must be of `attrs`.
+
+    `scope`: a condition on their scope while such an instance was observed.
+    """
 
     range: Range
     attrs: AttrSet
     past: Node = TRUE
+    scope: Node = TRUE
     limit: int = 20
     offset: int = 0
     datasets: frozenset[str] | None = None
@@ -54,13 +58,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One entity: the truth of the rules' nodes on it. `deleted_at`: it is gone."""
+    """One entity: the truth of the rules' nodes on it. `deleted_at`: it is gone. `valid`: when its scope matched."""
 
     id: str
     types: Sequence[str]
     created_at: datetime
     deleted_at: datetime | None
     flags: Sequence[bool]
+    valid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,7 @@ async def entities(conn: Conn, wanted: Wanted, sources: Sequence[Source]) -> tup
     order = "DESC" if wanted.descending else "ASC"
     limit, offset = statement.number(wanted.limit + 1), statement.number(wanted.offset)
     rows = await conn.fetch(f"{union} ORDER BY id {order} LIMIT {limit} OFFSET {offset}", *statement.values)
-    found = [Found(row[0], row[1], row[2], row[3], row[4]) for row in rows[: wanted.limit]]
+    found = [Found(row[0], row[1], row[2], row[3], row[4], row[5]) for row in rows[: wanted.limit]]
     return found, len(rows) > wanted.limit, count
 
 
@@ -102,6 +107,11 @@ def _source(statement: Statement, wanted: Wanted, source: Source) -> str:
         join = f"CROSS JOIN LATERAL (SELECT ARRAY[{flags}]::boolean[] AS flags OFFSET 0) f "
     condition = statement.flag(source.state, "e") if source.departed else statement.where(source.state, "e")
     asked = f"{statement.asked(wanted.range, wanted.attrs, wanted.datasets)} AND {statement.shown_by(rules)}"
+    valid = "NULL"
+    if wanted.scope != TRUE:
+        join += statement.scope_validity(wanted.scope)
+        valid = "v.valid::text"
+        asked += " AND h.observed_at <@ v.valid"
     if wanted.range.asked:
         asked += f" AND h.attr <> '{SCOPE}'"
     exists = f"EXISTS (SELECT FROM history h WHERE h.entity = e.id AND {asked})"
@@ -115,32 +125,25 @@ def _source(statement: Statement, wanted: Wanted, source: Source) -> str:
     deleted = "e.deleted_at" if source.departed else "NULL::timestamptz"
     flagged = f"f.flags[1:{len(rules.nodes)}]" if rules.nodes else "'{}'::boolean[]"
     return (
-        f"SELECT e.id, e.types, e.created_at, {deleted} AS deleted_at, {flagged} AS flags "  # noqa: S608
+        f"SELECT e.id, e.types, e.created_at, {deleted} AS deleted_at, {flagged} AS flags, "  # noqa: S608
+        f"{valid} AS valid "
         f"FROM {table} e {join} WHERE {' AND '.join(parts)}"
     )
 
 
-async def instances(
-    conn: Conn,
-    ids: Sequence[str],
-    slices: Sequence[Slice],
-    wanted: Range,
-    attrs: AttrSet,
-    datasets: frozenset[str] | None,
-    most: int,
-) -> list[Past]:
-    """Read the instances of entities that the slices show, per attribute the first `most` (with `last_n` the last).
+async def instances(conn: Conn, ids: Sequence[str], selection: Selection, most: int) -> list[Past]:
+    """Read the selected instances of entities, per attribute the first `most` (with `last_n` the last).
 
     They come by entity and attribute, in the order of time, with `last_n` backwards.
     """
     statement = Statement()
-    at = TIME[wanted.timeproperty]
-    order = "DESC" if wanted.last_n is not None else "ASC"
+    at = TIME[selection.range.timeproperty]
+    order = "DESC" if selection.range.last_n is not None else "ASC"
     limit = statement.number(most)
+    valid = statement.validity(selection, "h.entity")
     series = _SERIES.format(ids=statement.value(list(ids), "text[]"))
     chosen = (
-        f"h.entity = s.entity AND h.attr = s.attr AND h.dataset_id = s.dataset_id "
-        f"AND {statement.asked(wanted, attrs, datasets)} AND {statement.shown(slices)}"
+        f"h.entity = s.entity AND h.attr = s.attr AND h.dataset_id = s.dataset_id AND {statement.selected(selection)}"
     )
     rows = await conn.fetch(
         f"{series} SELECT x.entity, x.attr, x.dataset_id, x.instance_id::text, x.kind, x.body, "  # noqa: S608
@@ -149,7 +152,7 @@ async def instances(
         "ORDER BY v.observed_at DESC LIMIT 1) END, x.at, x.observed_at, x.created, x.received_at "
         f"FROM (SELECT h.*, row_number() OVER (PARTITION BY h.entity, h.attr ORDER BY h.at {order}, "
         f"h.dataset_id {order}) AS place FROM series s CROSS JOIN LATERAL (SELECT h.*, {at} AS at, "
-        f"{CREATED} AS created FROM history h WHERE {chosen} ORDER BY {at} {order} LIMIT {limit}) h) x "
+        f"{CREATED} AS created FROM history h {valid} WHERE {chosen} ORDER BY {at} {order} LIMIT {limit}) h) x "
         f"WHERE x.place <= {limit} "
         "ORDER BY x.entity, x.attr, x.place",
         *statement.values,

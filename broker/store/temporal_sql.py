@@ -7,8 +7,8 @@ array of them, so that a predicate holds if any of them meets it (5.7.4.4).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from broker.core.access import ALL, AttrSet
@@ -20,7 +20,7 @@ from broker.store.compile import compile_flag, compile_where
 from broker.store.compile_geo import relation_sql
 from broker.store.compile_params import Params
 
-__all__ = ["CREATED", "TIME", "Statement", "attr_names"]
+__all__ = ["CREATED", "TIME", "Selection", "Statement", "attr_names"]
 
 CREATED: Final = "coalesce(h.created_at, h.received_at)"
 TIME: Final[dict[TimeProperty, str]] = {
@@ -31,6 +31,20 @@ TIME: Final[dict[TimeProperty, str]] = {
 }
 _OBSERVED: Final = f"(h.observed_at <> {CREATED} OR h.body::jsonb ? 'observedAt')"
 _GEOMETRY: Final = "ST_MakeValid(ST_Force2D(ST_SetSRID(ST_GeomFromGeoJSON((h.body::jsonb) ->> 'value'), 4326)))"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which instances of entities are meant: those asked for of these attributes and datasets that the slices show.
+
+    `valid`: by entity, when its scope matched (a tstzmultirange as text); None where no scope is asked for.
+    """
+
+    range: Range
+    attrs: AttrSet
+    slices: Sequence[Slice]
+    datasets: frozenset[str] | None = None
+    valid: Mapping[str, str] | None = None
 
 
 class Statement:
@@ -81,14 +95,41 @@ class Statement:
 
     # ---- conditions on an instance
 
-    def asked(self, wanted: Range, attrs: AttrSet, datasets: Iterable[str] | None = None) -> str:
-        """Return the condition that an instance is one of those asked for."""
+    def selected(self, one: Selection) -> str:
+        """Return the condition that an instance is selected; `v.valid` is when its entity's scope matched."""
+        asked = self.asked(one.range, one.attrs, one.datasets, scoped=one.valid is not None)
+        found = f"{asked} AND {self.shown(one.slices)}"
+        return found if one.valid is None else f"{found} AND h.observed_at <@ v.valid"
+
+    def validity(self, one: Selection, entity: str) -> str:
+        """Return a join that gives `v.valid` of an entity; nothing where no scope is asked for."""
+        if one.valid is None:
+            return ""
+        ids, valid = self.value(list(one.valid), "text[]"), self.value(list(one.valid.values()), "text[]")
+        spans = f"SELECT id, valid::tstzmultirange FROM unnest({ids}, {valid}) AS u (id, valid)"  # noqa: S608
+        return f"JOIN ({spans}) v ON v.id = {entity}"
+
+    def asked(
+        self, wanted: Range, attrs: AttrSet, datasets: Iterable[str] | None = None, *, scoped: bool = False
+    ) -> str:
+        """Return the condition that an instance is one of those asked for.
+
+        `scoped`: the scope is asked for, and so shown also where it was set before the range (4.18, C.5.16).
+        """
         parts = ["h.attr <> ''", *self._attrs(attrs)]
         if datasets is not None:
             parts.append(f"(h.dataset_id = ANY({self.texts(datasets)}) OR h.attr = '{SCOPE}')")
         at = TIME[wanted.timeproperty]
         if wanted.start is not None:
-            parts.append(f"{at} >= {self.instant(wanted.start)}")
+            start = self.instant(wanted.start)
+            since = f"{at} >= {start}"
+            if scoped:
+                before = (
+                    f"SELECT max(b.observed_at) FROM history b WHERE b.entity = h.entity AND b.attr = '{SCOPE}' "  # noqa: S608
+                    f"AND b.observed_at < {start}"
+                )
+                since = f"({since} OR (h.attr = '{SCOPE}' AND h.observed_at = ({before})))"
+            parts.append(since)
         if wanted.end is not None:
             parts.append(f"{at} < {self.instant(wanted.end)}")
         if wanted.timeproperty == "deletedAt":
@@ -132,6 +173,22 @@ class Statement:
         if attrs.complement:
             return [f"h.attr <> ALL({self.texts(attrs.names)})"]
         return [f"h.attr = ANY({self.texts(attrs.names)})"]
+
+    def scope_validity(self, node: Node) -> str:
+        """Return a lateral join that gives `v.valid`: when the entity's scope met a scope query (4.18, C.5.16).
+
+        A scope is valid until the next one, or until it is deleted. That of an entity whose scope has no history is
+        valid at all times.
+        """
+        matched = (
+            "SELECT range_agg(tstzrange(w.since, w.until)) FROM (SELECT h.observed_at AS since, "  # noqa: S608
+            "lead(h.observed_at) OVER (ORDER BY h.observed_at) AS until, CASE WHEN h.kind = 'value' THEN "
+            "ARRAY(SELECT jsonb_array_elements_text((h.body::jsonb) -> 'value')) END AS scopes "
+            f"FROM history h WHERE h.entity = e.id AND h.attr = '{SCOPE}') w WHERE {self.flag(node, 'w')}"
+        )
+        known = f"EXISTS (SELECT FROM history h WHERE h.entity = e.id AND h.attr = '{SCOPE}')"
+        always = f"CASE WHEN {self.flag(node, 'e')} THEN '{{(,)}}'::tstzmultirange END"
+        return f"CROSS JOIN LATERAL (SELECT CASE WHEN {known} THEN ({matched}) ELSE {always} END AS valid OFFSET 0) v "
 
     # ---- predicates on instances
 
