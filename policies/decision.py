@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from broker.core.access import EVERYTHING, Access
 
-__all__ = ["ACTIONS", "NOTHING", "OPEN", "Action", "Decision", "Duty", "EngineUnavailable", "Reason"]
+__all__ = ["ACTIONS", "KEY_ACTIONS", "NOTHING", "OPEN", "Action", "Decision", "Duty", "EngineUnavailable", "Reason"]
 
 NOTHING = Access()
 
@@ -27,6 +27,8 @@ ACTIONS: tuple[Action, ...] = (
     "tenant",
     "manage",
 )
+KEY_ACTIONS: frozenset[Action] = frozenset({"read", "temporal", "aggregate", "export"})
+"""What an access key serves; whoever writes or subscribes can renew a token."""
 Reason: TypeAlias = Literal[
     "no_agreement", "purpose_not_covered", "suspended", "expired", "quota", "prohibited", "engine_unavailable"
 ]
