@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,11 +17,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from connectors.errors import FeedError
+from connectors.formats import FormatDecoder, Packed
 
 __all__ = [
     "Attribute",
     "Coarsen",
     "CsvDecoder",
+    "Decoder",
     "EntityMapping",
     "Feed",
     "FileSource",
@@ -93,8 +96,8 @@ class FileSource(_Timed):
     max_bytes: int = Field(default=2_000_000_000, gt=0)
 
 
-class CsvDecoder(_Closed):
-    """Rows of a delimited text with a header line; gzip is recognised."""
+class CsvDecoder(Packed):
+    """Rows of a delimited text with a header line."""
 
     kind: Literal["csv"]
     delimiter: str = Field(default=",", min_length=1, max_length=1)
@@ -103,7 +106,7 @@ class CsvDecoder(_Closed):
     max_line: int = Field(default=1_000_000, gt=0)
 
 
-class JsonDecoder(_Closed):
+class JsonDecoder(Packed):
     """A JSON document; `records` (JMESPath) picks the list of records in it."""
 
     kind: Literal["json"]
@@ -128,7 +131,9 @@ class LorawanDecoder(_Closed):
 
 
 Source = Annotated[MqttSource | HttpSource | FileSource, Field(discriminator="kind")]
-Decoder = Annotated[CsvDecoder | JsonDecoder | GtfsRtDecoder | LorawanDecoder, Field(discriminator="kind")]
+Decoder = Annotated[
+    CsvDecoder | JsonDecoder | GtfsRtDecoder | LorawanDecoder | FormatDecoder, Field(discriminator="kind")
+]
 
 
 class Coarsen(_Closed):
@@ -215,6 +220,7 @@ class Quality(_Timed):
     ranges: dict[str, tuple[float, float]] = Field(default_factory=dict)
     bounds: tuple[float, float, float, float] | None = Field(default=None, description="west, south, east, north")
     max_age: float | None = Field(default=None, gt=0, description="timeliness: observed at most so long before receipt")
+    earliest: date = Field(default=date(1970, 1, 1), description="observations before this day are refused")
     reference: str | None = Field(default=None, description="time (expression) to measure age against; else receipt")
     rules: tuple[Rule, ...] = ()
 
