@@ -16,7 +16,7 @@ from connectors.decoders.footprint import Solid, footprint
 from connectors.decoders.geometry import Numbers, Projection, projection
 from connectors.decoders.tree import Node, elements
 from connectors.errors import FeedError
-from connectors.formats import CityGmlDecoder
+from connectors.specs.formats import CityGmlDecoder
 
 __all__ = ["decode_citygml"]
 

@@ -18,7 +18,7 @@ from connectors.decoders.geojson import lines
 from connectors.decoders.geometry import Numbers, Projection, projection
 from connectors.decoders.unpack import Damaged
 from connectors.errors import FeedError
-from connectors.formats import CityJsonDecoder
+from connectors.specs.formats import CityJsonDecoder
 
 __all__ = ["decode_cityjson"]
 

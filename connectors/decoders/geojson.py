@@ -18,8 +18,8 @@ from connectors.decoders.geometry import WGS84, Projection, geojson, projection
 from connectors.decoders.split import items
 from connectors.decoders.topology import features
 from connectors.decoders.unpack import Damaged
-from connectors.formats import GeoJsonDecoder, TopoJsonDecoder
 from connectors.geojson import is_geometry, within_degrees
+from connectors.specs.formats import GeoJsonDecoder, TopoJsonDecoder
 
 __all__ = ["decode_geojson", "decode_topojson", "lines"]
 

@@ -15,8 +15,8 @@ from connectors.decoders.decoded import Decoded, rejected
 from connectors.decoders.geometry import WGS84, Projection, geojson, projection
 from connectors.decoders.unpack import Damaged
 from connectors.decoders.values import plain
-from connectors.formats import ParquetDecoder
 from connectors.geojson import within_degrees
+from connectors.specs.formats import ParquetDecoder
 
 __all__ = ["decode_parquet"]
 

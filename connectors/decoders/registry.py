@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 from connectors.decoders.decoded import Decoded
 from connectors.decoders.unpack import unpacked
-from connectors.formats import FormatDecoder
+from connectors.specs.formats import FormatDecoder
 
 __all__ = ["format_decoder"]
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
 
 from connectors.decoders.decoded import Decoded, rejected
-from connectors.formats import Packed
+from connectors.specs.formats import Packed
 
 __all__ = ["Damaged", "bounded_zip", "unpacked"]
 

@@ -21,8 +21,8 @@ from connectors.decoders.geometry import Projection, geojson, projection
 from connectors.decoders.unpack import Damaged, bounded_zip
 from connectors.decoders.values import plain
 from connectors.errors import FeedError
-from connectors.formats import VectorDecoder
 from connectors.geojson import within_degrees
+from connectors.specs.formats import VectorDecoder
 
 __all__ = ["decode_vector"]
 

@@ -15,7 +15,7 @@ from connectors.decoders.decoded import Decoded, rejected
 from connectors.decoders.unpack import Damaged, bounded_zip
 from connectors.decoders.values import plain
 from connectors.errors import FeedError
-from connectors.formats import XlsxDecoder
+from connectors.specs.formats import XlsxDecoder
 
 __all__ = ["decode_xlsx"]
 

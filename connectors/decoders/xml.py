@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 from connectors.decoders.decoded import Decoded
 from connectors.decoders.tree import Node, elements
-from connectors.formats import XmlDecoder
+from connectors.specs.formats import XmlDecoder
 
 __all__ = ["as_object", "decode_xml"]
 

@@ -125,7 +125,7 @@ def test_geopackage_and_shapefile_are_reprojected(tmp_path: Path) -> None:
     path = geopackage(tmp_path / "..", crs="EPSG:4326", points=[(4.5, 52.25)])
     with path.open("rb") as stream:
         from connectors.decoders import decoder
-        from connectors.formats import VectorDecoder
+        from connectors.specs.formats import VectorDecoder
 
         (same,) = decoder(VectorDecoder(kind="geopackage"))(stream, "f")
     path.unlink()

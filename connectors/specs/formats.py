@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from connectors.specs.closed import Closed
 
 __all__ = [
     "CityGmlDecoder",
@@ -23,10 +25,8 @@ __all__ = [
 ]
 
 
-class Packed(BaseModel):
+class Packed(Closed):
     """Gzip and zip are recognised by their first bytes; of a zip archive the files that `inside` names are taken."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     inside: str = Field(default="*", description="glob of the files to take from a zip archive")
     max_expanded: int = Field(default=2_000_000_000, gt=0, description="bytes, after decompression, at most")
