@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["ANY_PURPOSE", "DPV", "PUBLIC", "Caller", "PurposeError", "TokenError"]
+__all__ = ["ANY_PURPOSE", "DPV", "PUBLIC", "TIERS", "Caller", "PurposeError", "TokenError"]
 
 DPV = "https://w3id.org/dpv#"
+TIERS = frozenset(
+    {"public", "resident", "vendor", "startup", "researcher", "department", "oversight", "steward", "service"}
+)
 ANY_PURPOSE = DPV + "Purpose"
 """The root of the purposes: what a request without a stated purpose has; only agreements without a purpose cover it."""
 

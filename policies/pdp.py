@@ -32,8 +32,10 @@ def document(caller: Caller, purpose: str, action: Action, tenant: str, known: C
     }
 
 
-def decision(document: dict[str, Any], known: Concerning, action: Action, catalog_url: str) -> Decision:
-    """Read OPA's answer about `action`; one that is not in its form is no decision (EngineUnavailable)."""
+def decision(
+    document: dict[str, Any], known: Concerning, action: Action, catalog_url: str, party: str = ""
+) -> Decision:
+    """Read OPA's answer about the party's action; one not in its form is no decision (EngineUnavailable)."""
     try:
         answer = ANSWER.validate_python(document)
     except ValidationError as error:
@@ -57,13 +59,16 @@ def decision(document: dict[str, Any], known: Concerning, action: Action, catalo
         return Decision(
             False, reason="no_agreement", detail=detail, apply_at=apply_at, until=until, revision=known.revision
         )
+    own = {item["uid"] for item in known.agreements if item["assignee"] == party}
+    duties = tuple(Duty(duty.agreement, duty.kind, duty.value, duty.agreement in own) for duty in answer.duties)
     return Decision(
         True,
         found,
-        duties=tuple(Duty(duty.agreement, duty.kind, duty.value) for duty in answer.duties),
+        duties=duties,
         until=until,
         agreements=tuple(sorted({(grant.agreement, grant.version) for grant in answer.grants})),
         revision=known.revision,
+        rates=tuple(duty for duty in duties if duty.kind == "rate"),
     )
 
 
@@ -78,7 +83,7 @@ async def ask(
         known = _bound(known, caller.agreement)
     now = times.text(datetime.now(UTC))
     answer = await engine.ask(document(caller, purpose, action, tenant, known, now))
-    return decision(answer, known, action, catalog_url)
+    return decision(answer, known, action, catalog_url, caller.party)
 
 
 def _bound(known: Concerning, agreement: str) -> Concerning:

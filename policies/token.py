@@ -14,15 +14,12 @@ from typing import Any
 
 import jwt
 
-from policies.caller import DPV, PUBLIC, Caller, TokenError
+from policies.caller import DPV, PUBLIC, TIERS, Caller, TokenError
 from policies.decision import EngineUnavailable
 from policies.keys import KeySet, KeysUnavailable, PublicKey
 
 __all__ = ["TIERS", "ClaimNames", "Verifier"]
 
-TIERS = frozenset(
-    {"public", "resident", "vendor", "startup", "researcher", "department", "oversight", "steward", "service"}
-)
 _ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"})
 _KEPT = 10_000
 _REASONS: tuple[tuple[type[jwt.PyJWTError], str], ...] = (

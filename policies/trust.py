@@ -12,21 +12,23 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import asyncpg
 
+from broker.core.access import Access
 from policies.access_keys import KeyRing, credential
 from policies.caller import ANY_PURPOSE, DPV, Caller, PurposeError
-from policies.decision import OPEN, Action, Decision, EngineUnavailable
+from policies.decision import OPEN, Action, Decision, EngineUnavailable, RateExceeded
 from policies.egress import session
 from policies.keys import KeySet, KeysUnavailable
 from policies.opa import Engine
 from policies.pdp import ask
 from policies.quota import Usage
+from policies.rate import Rates
 from policies.settings import PolicySettings
-from policies.store.connect import open_pool
+from policies.store.connect import Conn, open_pool
 from policies.store.revision import RevisionWatch
 from policies.token import ClaimNames, Verifier
 
@@ -66,6 +68,7 @@ class Trust:
         self._tasks: list[asyncio.Task[None]] = []
         self._usage = Usage()
         self._ring = KeyRing(pool)
+        self._rates = Rates()
         self._open = settings.access == "open"
 
     @classmethod
@@ -92,7 +95,7 @@ class Trust:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             async with self._pool.acquire(timeout=1.0) as conn:
-                await self._usage.write(conn, datetime.now(UTC))
+                await self._share(conn)
         await self._watch.close()
         await self._engine.close()
         await self._http.close()
@@ -150,9 +153,39 @@ class Trust:
         return await asyncio.shield(task)
 
     def used(self, decision: Decision, requests: int = 1) -> None:
-        """Count requests answered under a decision against its quotas; sync, written within a beat."""
+        """Count requests answered under a decision against its quotas and rates; sync, written within a beat."""
         if decision.duties:
             self._usage.count(decision, requests)
+            for duty in decision.rates:
+                self._rates.count(duty, requests)
+
+    def fits(self, decision: Decision) -> bool:
+        """Tell whether one more request fits every rate of the decision; sync, for the hot path."""
+        return not decision.rates or not any(self._rates.wait_s(duty) for duty in decision.rates)
+
+    def within_rate(self, decision: Decision, requests: int = 1) -> Decision:
+        """Give the decision with what its rates admit now. Raises RateExceeded: 429.
+
+        The rate of the caller's own agreement refuses. One of its tier or of the public, which others use up too,
+        takes that agreement's grants away for the moment, and refuses only where none is left.
+        """
+        if not decision.rates:
+            return decision
+        over = {duty: wait for duty in decision.rates if (wait := self._rates.wait_s(duty, requests)) > 0}
+        if not over:
+            return decision
+        full = {duty.agreement for duty in over}
+        left = tuple(grant for grant in decision.access.grants if grant.agreement not in full)
+        if not left or any(duty.own for duty in over):
+            named = ", ".join(sorted(f"{duty.value} of {duty.agreement}" for duty in over))
+            raise RateExceeded(f"The agreed rate is exceeded: {named}.", max(over.values()))
+        return replace(
+            decision,
+            access=Access(left, decision.access.prohibitions),
+            duties=tuple(duty for duty in decision.duties if duty.agreement not in full),
+            rates=tuple(duty for duty in decision.rates if duty.agreement not in full),
+            agreements=tuple(pair for pair in decision.agreements if pair[0] not in full),
+        )
 
     async def _decide(self, key: _Key, caller: Caller, action: Action) -> Decision:
         await self._fresh()
@@ -197,8 +230,12 @@ class Trust:
             await asyncio.sleep(self.settings.heartbeat_s)
             with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 async with self._pool.acquire() as conn:
-                    await self._usage.write(conn, datetime.now(UTC))
-                    await self._ring.write(conn)
+                    await self._share(conn)
+
+    async def _share(self, conn: Conn) -> None:
+        await self._rates.share(conn)
+        await self._usage.write(conn, datetime.now(UTC))
+        await self._ring.write(conn)
 
     def _changed(self, revision: int) -> None:
         self._kept.clear()
