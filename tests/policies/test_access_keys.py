@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from policies import PUBLIC, PolicySettings, Trust
+from policies import PUBLIC, Action, PolicySettings, Trust
 from policies.access_keys import KeyRefused, KeyRing, Made, credential, make, revoke
 from policies.caller import Caller, TokenError
 from policies.decision import EngineUnavailable
@@ -172,8 +172,9 @@ async def test_it_reads_under_its_agreement_alone(trust: Trust, conn: asyncpg.Co
     assert {uid for uid, _ in bound.agreements} == {AGREEMENT}
     assert {uid for uid, _ in whole.agreements} > {AGREEMENT}
     assert bound.access.prohibitions == whole.access.prohibitions
-    for action in ("subscribe", "publish", "delete", "register", "tenant", "manage"):
-        refused = await trust.decide(caller, PURPOSE, action, "default")  # type: ignore[arg-type]
+    actions: tuple[Action, ...] = ("subscribe", "publish", "delete", "register", "tenant", "manage")
+    for action in actions:
+        refused = await trust.decide(caller, PURPOSE, action, "default")
         assert (refused.allow, refused.reason) == (False, "no_agreement")
         assert "An access key serves aggregate, export, read, temporal" in refused.detail
     assert (await trust.decide(PUBLIC, PURPOSE, "read", "default")).agreements != bound.agreements

@@ -69,7 +69,7 @@ async def test_documents_that_are_not_believed(issuer: TestIssuer, document: Any
 
 async def test_claims_where_another_provider_puts_them(issuer: TestIssuer) -> None:
     names = ClaimNames("organisation.urn", "https://city.example/tier", "realm_access.roles", "city.purpose")
-    claims = {
+    claims: dict[str, Any] = {
         "party": None,
         "tier": None,
         "roles": None,
