@@ -28,13 +28,15 @@ _SCOPE_MEMBERS: Final = frozenset({"type", "value", "observedAt", "createdAt", "
 class Contribution:
     """What an evolution comes to. `state`: the newest instances, as a document; `history`: all the others.
 
-    `attributes`: all that the evolution touches. `scope_at`: when the state's scope was observed, if it says.
+    `attributes`: all that it touches. `scope_at`: when the state's scope was observed, if it says. `begins`: its
+    first instant.
     """
 
     state: Doc
     history: list[HistoryRow] = field(default_factory=list)
     attributes: set[str] = field(default_factory=set)
     scope_at: str | None = None
+    begins: str | None = None
 
 
 def contribution(
@@ -96,6 +98,7 @@ def _take(
         )
         if dataset_id not in newest or newest[dataset_id][0] <= observed:
             newest[dataset_id] = (observed, one)
+    found.begins = min([*(observed for _, observed in rows), *([found.begins] if found.begins else [])])
     for dataset_id, (observed, _) in newest.items():
         if rows[dataset_id, observed].kind == "value":
             del rows[dataset_id, observed]

@@ -68,6 +68,8 @@ async def add(door: Door, given: Contribution, now: datetime, event: str, *, cre
         elif not create and row is None:
             outcome = await _add_to_departed(conn, door, given, entity)
         else:
+            if not known and given.scope_at is None:
+                given.scope_at = given.begins  # a new evolution that does not say since when has its scope all along
             outcome = await _add(conn, door, given, row, now, event)
         if outcome.error is None:
             await history.append(conn, door.tenant, patch.distinct(given.history))
