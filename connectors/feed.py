@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +18,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from connectors.errors import FeedError
 from connectors.specs.closed import NAME, Closed, Duration
+from connectors.specs.formats import FormatDecoder, Packed
 from connectors.specs.protocols import GtfsRtDecoder, LorawanDecoder, ProtocolDecoder
 from connectors.specs.push import PushSource
 from connectors.specs.sources import FileSource, GbfsSource, HttpSource, MqttSource
@@ -44,8 +46,8 @@ __all__ = [
 _VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::-([^}]*))?\}")
 
 
-class CsvDecoder(Closed):
-    """Rows of a delimited text with a header line; gzip is recognised."""
+class CsvDecoder(Packed):
+    """Rows of a delimited text with a header line."""
 
     kind: Literal["csv"]
     delimiter: str = Field(default=",", min_length=1, max_length=1)
@@ -54,7 +56,7 @@ class CsvDecoder(Closed):
     max_line: int = Field(default=1_000_000, gt=0)
 
 
-class JsonDecoder(Closed):
+class JsonDecoder(Packed):
     """A JSON document; `records` (JMESPath) picks the list of records in it."""
 
     kind: Literal["json"]
@@ -63,7 +65,7 @@ class JsonDecoder(Closed):
 
 
 Source = Annotated[MqttSource | HttpSource | GbfsSource | FileSource | PushSource, Field(discriminator="kind")]
-Decoder = Annotated[CsvDecoder | JsonDecoder | ProtocolDecoder, Field(discriminator="kind")]
+Decoder = Annotated[CsvDecoder | JsonDecoder | ProtocolDecoder | FormatDecoder, Field(discriminator="kind")]
 
 
 class Coarsen(Closed):
@@ -152,6 +154,7 @@ class Quality(Closed):
     max_age: Duration | None = Field(
         default=None, gt=0, description="timeliness: observed at most so long before receipt"
     )
+    earliest: date = Field(default=date(1970, 1, 1), description="observations before this day are refused")
     reference: str | None = Field(default=None, description="time (expression) to measure age against; else receipt")
     rules: tuple[Rule, ...] = ()
 

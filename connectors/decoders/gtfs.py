@@ -10,6 +10,7 @@ from typing import BinaryIO, cast
 
 from connectors.decoders.csv import decode_csv
 from connectors.decoders.decoded import Decoded, rejected
+from connectors.decoders.unpack import Damaged
 from connectors.errors import FeedError
 from connectors.feed import CsvDecoder
 from connectors.specs.protocols import GtfsDecoder
@@ -50,6 +51,8 @@ def _rows(archive: zipfile.ZipFile, member: zipfile.ZipInfo, position: str, tabl
                     continue
                 values = {column: value.strip() for column, value in row.record.items() if value.strip()}
                 yield Decoded(row.position, {"table": table, **values})
+    except Damaged as error:
+        yield rejected(position, error.rule, "", error.suggestion, b"")
     except FeedError as error:
         yield rejected(position, "header", "", str(error), b"")
     except _BROKEN:

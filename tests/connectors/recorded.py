@@ -1,9 +1,7 @@
-"""Run declarations of tests/data over recorded files without Kafka, and count what became of every record."""
+"""Recorded files through decoding, minimisation, mapping and checks, without Kafka."""
 
 from __future__ import annotations
 
-import glob
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,45 +16,42 @@ from connectors.names import load_names
 from connectors.settings import ConnectorSettings
 from docker.local.stack import ROOT
 
-__all__ = ["SOURCES", "Outcome", "declared", "through"]
+__all__ = ["FORMATS", "Outcome", "formats", "through"]
 
-SOURCES = ROOT / "tests" / "data" / "sources"
+FORMATS = ROOT / "tests" / "data" / "formats"
+"""A small city whose feeds read the recorded time series, maps, city models and Things."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Outcome:
-    """What a feed made of its files."""
+    """What became of a file's records."""
 
     records: int = 0
     entities: list[dict[str, Any]] = field(default_factory=list)
-    rejected: list[tuple[str, str, str, str]] = field(default_factory=list)
+    rejected: list[list[str]] = field(default_factory=list)
 
 
-def declared(path: Path, data: Path, **changes: str) -> Feed:
-    """Load a declaration; `changes` are put in for words of its text."""
-    return load(path, {"DATAPOLIS_DATA": str(data), **changes})
+def formats() -> list[str]:
+    """Name the feeds of that city."""
+    return sorted(path.stem for path in (FORMATS / "feeds").glob("*.yaml"))
 
 
-def files(feed: Feed) -> Iterator[Path]:
-    """Yield the files of a feed's source."""
+def through(name: str, data: Path, state: Path) -> Outcome:
+    """Take a feed's whole file."""
+    feed: Feed = load(FORMATS / "feeds" / f"{name}.yaml", {"DATAPOLIS_DATA": str(data)})
     assert isinstance(feed.source, FileSource)
-    yield from (Path(one) for one in sorted(glob.glob(feed.source.path)))
-
-
-def through(feed: Feed) -> Outcome:
-    """Decode, minimise, map and check everything that the feed's files hold."""
-    mapper = Mapper(feed, load_names(SOURCES / "context.jsonld"))
-    step, decode, found = prepare(feed, ConnectorSettings()), decoder(feed.decoder), Outcome()
+    settings = ConnectorSettings.model_validate({"city": FORMATS, "state": state})
+    mapper, step = Mapper(feed, load_names(FORMATS / "context.jsonld")), prepare(feed, settings)
+    outcome = Outcome()
     now = datetime.now(UTC)
-    for path in files(feed):
-        with path.open("rb") as stream:
-            for decoded in decode(stream, path.name):
-                found.records += 1
-                kept = step(decoded)
-                outcomes = [kept] if isinstance(kept, Rejection) else mapper.map(kept[1], now)
-                for one in outcomes:
-                    if isinstance(one, Rejection):
-                        found.rejected.append((decoded.position, one.stage, one.rule, one.field))
-                    else:
-                        found.entities.append(one)
-    return found
+    path = Path(feed.source.path)
+    with path.open("rb") as stream:
+        for decoded in decoder(feed.decoder)(stream, path.name):
+            outcome.records += 1
+            found = step(decoded)
+            for one in [found] if isinstance(found, Rejection) else mapper.map(found[1], now):
+                if isinstance(one, Rejection):
+                    outcome.rejected.append([decoded.position.rsplit("#", 1)[-1], one.stage, one.rule, one.field])
+                else:
+                    outcome.entities.append(one)
+    return outcome

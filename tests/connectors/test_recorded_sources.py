@@ -14,7 +14,7 @@ import pytest
 
 from connectors.feed import load
 from tests.connectors.decoders.test_lorawan import DEVICES, NETWORKS
-from tests.connectors.recorded import SOURCES, declared, through
+from tests.connectors.recorded_sources import SOURCES, declared, through
 
 EXPECTED: dict[str, Any] = json.loads((SOURCES / "expected.json").read_text(encoding="utf-8"))
 NO_DATA = "no recorded data (DATAPOLIS_DATA)"

@@ -114,8 +114,8 @@ async def _produced(bootstrap: str, topic: str, chunk: Sequence[Record]) -> bool
 async def ends(bootstrap: str, topic: str) -> int:
     """Count the records that a topic has ever had."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
-    await consumer.start()
     try:
+        await consumer.start()
         found: dict[Any, int] = await consumer.end_offsets([TopicPartition(topic, n) for n in range(PARTITIONS)])
     finally:
         await consumer.stop()
