@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,20 +22,17 @@ from broker.core.parse_q import parse_q
 from broker.core.parse_scope import parse_scope
 from broker.core.print_q import print_q, print_scope
 from policies import purposes, times
-from policies.agreements.odrl import Agreement, Constraint, Rule, Target
+from policies.agreements.odrl import Agreement, Constraint, Rule, Target, hint
 from policies.agreements.terms import ContextError, Terms, read_context
+from policies.agreements.written import ACTION_OF_KIND
 from policies.domains import CityFileError, Domain, complaints
 
-__all__ = ["Admitted", "admit", "digest", "domain_types", "read"]
+__all__ = ["Admitted", "admit", "admit_document", "digest", "domain_types", "read"]
 
 T = TypeVar("T")
-_KINDS = {
-    "attribute": "attribution",
-    "t:quota": "quota",
-    "t:rate": "rate",
-    "t:deleteAfter": "delete_after",
-    "t:reportBenefit": "report_benefit",
-}
+_TAG = re.compile(r"\[([A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*)\]")
+_DEFAULT = "https://uri.etsi.org/ngsi-ld/default-context/"
+_KINDS = {action: kind for kind, action in ACTION_OF_KIND.items()}
 
 
 class Admitted:
@@ -59,10 +57,14 @@ def read(path: Path) -> tuple[Agreement, dict[str, Any]]:
         source = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise CityFileError(f"{path}: cannot be read: {error}") from error
+    return _checked(source, str(path)), source
+
+
+def _checked(source: object, name: str) -> Agreement:
     try:
-        return Agreement.model_validate(source), source
+        return Agreement.model_validate(source)
     except ValidationError as error:
-        raise complaints(error, str(path)) from error
+        raise complaints(error, name, hint(error)) from error
 
 
 def domain_types(domain: Domain, terms: Terms) -> list[str]:
@@ -72,23 +74,35 @@ def domain_types(domain: Domain, terms: Terms) -> list[str]:
 
 def admit(path: Path, domains: Mapping[str, Domain], city_terms: Terms) -> Admitted:
     """Read and admit one agreement file; `city_terms` names the domains' types."""
-    agreement, source = read(path)
+    _, source = read(path)
+    return admit_document(source, str(path), domains, city_terms, path.parent)
+
+
+def admit_document(
+    source: dict[str, Any],
+    name: str,
+    domains: Mapping[str, Domain],
+    city_terms: Terms,
+    folder: Path | None,
+    contexts: Mapping[str, Path] | None = None,
+) -> Admitted:
+    """Admit one agreement that is called `name` in complaints; `contexts` are files known by a URL."""
+    agreement = _checked(source, name)
     domain = domains.get(agreement.domain)
     if domain is None:
-        raise CityFileError(f"{path}: domain: {agreement.domain!r} is not among {', '.join(sorted(domains))}")
+        raise CityFileError(f"{name}: domain: {agreement.domain!r} is not among {', '.join(sorted(domains))}")
     try:
-        terms = read_context(agreement.context, path.parent)
+        terms = read_context(agreement.context, folder, contexts or {})
     except ContextError as error:
-        raise CityFileError(f"{path}: @context: {error}") from error
-    return Admitted(
-        agreement, source, _Admission(path, terms, domain_types(domain, city_terms)).body(agreement), domain.tenant
-    )
+        raise CityFileError(f"{name}: @context: {error}") from error
+    body = _Admission(name, terms, domain_types(domain, city_terms)).body(agreement)
+    return Admitted(agreement, source, body, domain.tenant)
 
 
 class _Admission:
     """One file on its way in: knows where it stands, to name the member in a complaint."""
 
-    def __init__(self, path: Path, terms: Terms, types: list[str]) -> None:
+    def __init__(self, path: str, terms: Terms, types: list[str]) -> None:
         self._path = path
         self._terms = terms
         self._types = types
@@ -148,11 +162,21 @@ class _Admission:
         return types
 
     def _q(self, q: str, where: str) -> str:
-        node = self._parsed(where, lambda: parse_q(q, self._terms.expand))
+        tags = frozenset(_TAG.findall(q))
+        node = self._parsed(where, lambda: parse_q(q, lambda name: self._name_or_tag(name, tags)))
         printed = print_q(node)
         if parse_q(printed, str) != node:
             raise CityFileError(f"{self._path}: {where}: cannot be written in full names; say it more simply")
         return printed
+
+    def _name_or_tag(self, name: str, tags: Collection[str]) -> str:
+        """Expand a name; one that stands alone in brackets may be a language (4.9), which no context defines."""
+        try:
+            return self._terms.expand(name)
+        except ContextError:
+            if name not in tags:
+                raise
+            return _DEFAULT + name
 
     def _area(self, area: dict[str, Any], where: str) -> dict[str, Any]:
         if area.keys() != {"type", "coordinates"} or area["type"] not in ("Polygon", "MultiPolygon"):

@@ -116,7 +116,7 @@ def test_without_types_it_is_the_domain(city: CityFolder) -> None:
         (lambda d: d["permission"][0]["duty"][1].update(value="many"), "permission.0.duty.1: Value error, t:quota"),
         (lambda d: d.update(domain="space"), "domain: 'space' is not among environment, mobility, platform, requests"),
         (lambda d: d.update(assignee="urn:party:nobody"), "assignee: urn:party:nobody is not among the parties"),
-        (lambda d: d.update(assignee="tier:emperor"), "assignee: 'emperor' is no tier"),
+        (lambda d: d.update(assignee="tier:emperor"), "assignee: Value error, 'emperor' is no tier"),
         (lambda d: d["valid"].update(until="2025-01-01T00:00:00Z"), "valid: Value error, `from` must be before"),
         (lambda d: d.update(permission=[]) or d.pop("prohibition"), "document: Value error, an agreement needs"),
         (lambda d: d["@context"].append("https://x.example/c.jsonld"), "@context: the @context https://x.example"),
@@ -125,6 +125,18 @@ def test_without_types_it_is_the_domain(city: CityFolder) -> None:
 )
 def test_faults_are_refused(folder: Path, edit: Callable[[dict[str, Any]], object], text: str) -> None:
     assert refusal(folder, "rideflow-mobility", edit).startswith(text)
+
+
+def test_a_filter_may_name_a_language(folder: Path) -> None:
+    path = folder / "agreements" / "rideflow-mobility.jsonld"
+    source = json.loads(path.read_text())
+    source["permission"][0]["target"]["q"] = 'vehicleType[en]=="bus"'
+    path.write_text(json.dumps(source))
+    assert open_city(folder).agreement(path).body["permission"][0]["target"]["q"].endswith('=="bus"')
+    source["permission"][0]["target"]["q"] = 'en=="bus"'
+    path.write_text(json.dumps(source))
+    with pytest.raises(CityFileError, match="'en' is not defined by the @context"):
+        open_city(folder).agreement(path)
 
 
 def test_every_fault_is_named(folder: Path) -> None:
