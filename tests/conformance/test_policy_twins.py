@@ -79,7 +79,10 @@ def linked_in_secret() -> list[dict[str, Any]]:
     """Hidden Relationships that lead to visible entities, and hidden entities that lead to visible ones."""
     docs = base()
     docs[1]["https://example.org/next"] = link("urn:ngsi-ld:Vehicle:003")
-    hidden = {"https://example.org/next": link("urn:ngsi-ld:Vehicle:003"), T + "speed": link("urn:ngsi-ld:Vehicle:004")}
+    hidden: dict[str, Any] = {
+        "https://example.org/next": link("urn:ngsi-ld:Vehicle:003"),
+        T + "speed": link("urn:ngsi-ld:Vehicle:004"),
+    }
     return [*docs, vehicle(40, kind="tram", **hidden), vehicle(50, lon=-122.1, **hidden)]
 
 
@@ -244,7 +247,7 @@ async def test_an_attribute_hidden_in_some_entities_only_makes_no_difference_the
 
 # ---- links: whoever sees the vehicles' speeds sees them over links too, and nothing else
 
-SPEED_LINKS = {T + "speed": link("urn:ngsi-ld:Vehicle:003", "urn:ngsi-ld:Vehicle:040", "urn:x:none")}
+SPEED_LINKS: dict[str, Any] = {T + "speed": link("urn:ngsi-ld:Vehicle:003", "urn:ngsi-ld:Vehicle:040", "urn:x:none")}
 """A visible attribute as a Relationship: to an entity that is seen, to one that is hidden, and to none."""
 
 LINKED_READS = [
