@@ -35,7 +35,12 @@ _TIME: Final = frozenset(
 RETRIEVE: Final = _SHOWN | _TIME
 _GEO: Final = frozenset({"coordinates", "geometry", "geoproperty", "georel"})
 _PAGED: Final = frozenset({"count", "limit", "offset"})
-QUERY: Final = RETRIEVE | _GEO | _PAGED | {"csf", "id", "idPattern", "orderBy", "q", "scopeQ", "type"}
+QUERY: Final = (
+    RETRIEVE
+    | _GEO
+    | _PAGED
+    | {"csf", "expandValues", "id", "idPattern", "jsonKeys", "orderBy", "q", "scopeQ", "splitEntities", "type"}
+)
 QUERY_BODY_URL: Final = _PAGED | {"format", "options"}
 
 _FORMS: Final[Mapping[str, Form]] = {
@@ -59,6 +64,8 @@ def asked(
     state, past, scope = _conditions(given, expand)
     if entities is not None:
         state = And((entities, state))
+    if "splitEntities" in given:
+        params.flag(given, "splitEntities")  # it says how context sources are asked, of which there are none
     count = params.flag(given, "count")
     limit = params.whole(given, "limit", settings.page_default, settings.page_max)
     if limit == 0 and not count:
@@ -119,9 +126,9 @@ def _conditions(given: Mapping[str, str], expand: Expand) -> tuple[Node, Node, N
         state.append(IdPattern(given["idPattern"]))
     past: list[Node] = []
     if "csf" in given:
-        _q(given["csf"], expand)  # a filter of context sources, of which local data are none
+        _q(given["csf"], expand, {})  # a filter of context sources, of which local data are none
     if "q" in given:
-        past.append(_q(given["q"], expand))
+        past.append(_q(given["q"], expand, given))
     relation = parse_geo(
         given.get("georel"), given.get("geometry"), given.get("coordinates"), given.get("geoproperty"), expand
     )
@@ -131,10 +138,11 @@ def _conditions(given: Mapping[str, str], expand: Expand) -> tuple[Node, Node, N
     return _joined(state), _joined(past), scope
 
 
-def _q(text: str, expand: Expand) -> Node:
+def _q(text: str, expand: Expand, given: Mapping[str, str]) -> Node:
     """Parse q; linked entities have no evolution to look at (5.7.4.4)."""
+    names = {one: [expand(name) for name in params.names(given, one)] for one in ("jsonKeys", "expandValues")}
     try:
-        return parse_q(text, expand)
+        return parse_q(text, expand, json_keys=names["jsonKeys"], expand_values=names["expandValues"])
     except OperationNotSupported as error:
         raise BadRequestData(f"{error.detail} (5.7.4.4)") from error
 
@@ -226,9 +234,11 @@ _BODY: Final = frozenset(
         "pick",
         "omit",
         "datasetId",
+        "expandValues",
+        "jsonKeys",
     }
 )
-_LISTS: Final = frozenset({"attrs", "pick", "omit", "datasetId", "aggrMethods"})
+_LISTS: Final = frozenset({"attrs", "pick", "omit", "datasetId", "aggrMethods", "expandValues", "jsonKeys"})
 _GEO_Q: Final = frozenset({"georel", "geometry", "coordinates", "geoproperty"})
 
 
