@@ -163,14 +163,14 @@ class Hot:
                 tenant = value
         key = authorization, purpose, tenant, link
         door = self._doors.get(key)
-        if door is not None and self._stands(services, door):
-            return door
-        door = self._open(services, *key)
-        if door is not None:
+        if door is None or not self._stands(services, door):
+            door = self._open(services, *key)
+            if door is None:
+                return None
             if len(self._doors) >= _MAX_KEPT:
                 self._doors.clear()
             self._doors[key] = door
-        return door
+        return door if services.trust.fits(door.decision) else None
 
     def _stands(self, services: Services, door: _Door) -> bool:
         """Say whether what was found out for these headers is so still."""
