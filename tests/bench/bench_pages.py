@@ -32,7 +32,7 @@ _TPS = re.compile(r"tps = ([\d.]+)")
 _SELECT = f"""
 \\set number random(0, {COUNT - 1})
 SELECT types, names, segs, meta::text FROM {SCHEMA}.entities
-WHERE id = 'urn' || chr(58) || 'ngsi-ld' || chr(58) || 'Vehicle' || chr(58) || to_char(CAST(:number AS integer), 'FM00000');
+WHERE id = concat_ws(chr(58), 'urn', 'ngsi-ld', 'Vehicle', to_char(CAST(:number AS integer), 'FM00000'));
 """  # noqa: S608 - our own names; pgbench takes a colon before a name for a variable, also within a literal
 
 
