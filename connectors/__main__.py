@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -30,11 +31,13 @@ from connectors.mapping import Mapper
 from connectors.names import Names, load_names
 from connectors.progress import show_progress
 from connectors.publish import Publisher
+from connectors.receive.endpoint import push_app
 from connectors.redrive import dead_places
 from connectors.remap import RecordMapper
 from connectors.remap import replay as replay_feed
 from connectors.run import Supervisor
 from connectors.settings import ConnectorSettings
+from connectors.specs.push import PushSource
 from connectors.state import FeedState
 from connectors.things import read_thing
 from connectors.trial import Trial, try_file, try_source
@@ -91,18 +94,33 @@ def run(
     if not chosen:
         raise FeedError("no feed can run here: " + "; ".join(f"{name}: {reason}" for name, reason in away.items()))
     shown = sys.stderr.isatty() if progress is None else progress
-    asyncio.run(_run(chosen, settings, shown=shown))
+    with contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(_run(chosen, settings, shown=shown))
+
+
+async def _stopped_early(stop: asyncio.Event, task: asyncio.Task[Any] | None) -> None:
+    """End the process on a signal that comes while it waits for Kafka."""
+    await stop.wait()
+    if task is not None:
+        task.cancel()
 
 
 async def _run(feeds: list[Feed], settings: ConnectorSettings, *, shown: bool) -> None:
     stop = asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
-    async with Publisher(settings) as publisher:
+    waiting = asyncio.create_task(_stopped_early(stop, asyncio.current_task()))
+    async with Publisher(settings, patient=True) as publisher:
+        waiting.cancel()
         supervisor = Supervisor(feeds, settings, _names(settings), publisher)
         server = web.AppRunner(admin_app(supervisor), access_log=None)
         await server.setup()
         await web.TCPSite(server, settings.admin_host, settings.admin_port).start()
+        received = push_app({feed.feed: feed for feed in feeds}, supervisor.inbox)
+        door = web.AppRunner(received, access_log=None)
+        await door.setup()
+        if any(isinstance(feed.source, PushSource) for feed in feeds):
+            await web.TCPSite(door, settings.push_host, settings.push_port).start()
         log.info("connectors started", feeds=[feed.feed for feed in feeds], admin_port=settings.admin_port)
         watching = asyncio.create_task(show_progress(supervisor, sys.stderr)) if shown else None
         try:
@@ -110,6 +128,7 @@ async def _run(feeds: list[Feed], settings: ConnectorSettings, *, shown: bool) -
         finally:
             if watching is not None:
                 watching.cancel()
+            await door.cleanup()
             await server.cleanup()
     log.info("connectors stopped")
 

@@ -19,7 +19,9 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from connectors.errors import FeedError
 from connectors.specs.closed import NAME, Closed, Duration
 from connectors.specs.formats import FormatDecoder, Packed
-from connectors.specs.sources import FileSource, HttpSource, MqttSource
+from connectors.specs.protocols import GtfsRtDecoder, LorawanDecoder, ProtocolDecoder
+from connectors.specs.push import PushSource
+from connectors.specs.sources import FileSource, GbfsSource, HttpSource, MqttSource
 
 __all__ = [
     "Attribute",
@@ -62,26 +64,8 @@ class JsonDecoder(Packed):
     max_records: int = Field(default=100_000, gt=0)
 
 
-class GtfsRtDecoder(Closed):
-    """A GTFS-Realtime message (protobuf): vehicle positions."""
-
-    kind: Literal["gtfs-rt"]
-    entity: Literal["vehicle"] = "vehicle"
-    max_entities: int = Field(default=100_000, gt=0)
-
-
-class LorawanDecoder(Closed):
-    """A network server's uplink; `codecs` maps device profile, name or id (glob) to a payload codec."""
-
-    kind: Literal["lorawan"]
-    network: Literal["chirpstack", "tts"]
-    codecs: dict[str, Literal["milesight", "decentlab-pm", "network"]] = Field(min_length=1)
-
-
-Source = Annotated[MqttSource | HttpSource | FileSource, Field(discriminator="kind")]
-Decoder = Annotated[
-    CsvDecoder | JsonDecoder | GtfsRtDecoder | LorawanDecoder | FormatDecoder, Field(discriminator="kind")
-]
+Source = Annotated[MqttSource | HttpSource | GbfsSource | FileSource | PushSource, Field(discriminator="kind")]
+Decoder = Annotated[CsvDecoder | JsonDecoder | ProtocolDecoder | FormatDecoder, Field(discriminator="kind")]
 
 
 class Coarsen(Closed):
