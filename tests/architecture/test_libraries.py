@@ -19,6 +19,7 @@ DRIVER_ERRORS = (
     "broker.workers",
     "policies.__main__",
     "policies.audit.seal",
+    "policies.clerk.rounds",
     "policies.trust",
 )
 # Library -> prefixes of the modules that may import it at run time. Libraries that are not named may live anywhere
