@@ -40,10 +40,13 @@ class Caller:
     roles: tuple[str, ...] = ()
     purposes: tuple[str, ...] = ()
     expires: float = float("inf")
+    agreement: str = ""
+    """The one agreement that grants anything to this caller: that of its access key. Empty: all that concern it."""
     key: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "key", "\0".join((self.party, self.sub, self.tier, *self.roles)))
+        bound = ("\0", self.agreement) if self.agreement else ()
+        object.__setattr__(self, "key", "\0".join((self.party, self.sub, self.tier, *self.roles, *bound)))
 
 
 PUBLIC = Caller("public", "", "public")

@@ -10,6 +10,7 @@ from broker.core.access import EVERYTHING, Access
 
 __all__ = [
     "ACTIONS",
+    "KEY_ACTIONS",
     "NOTHING",
     "OPEN",
     "Action",
@@ -37,6 +38,8 @@ ACTIONS: tuple[Action, ...] = (
     "tenant",
     "manage",
 )
+KEY_ACTIONS: frozenset[Action] = frozenset({"read", "temporal", "aggregate", "export"})
+"""What an access key serves; whoever writes or subscribes can renew a token."""
 Reason: TypeAlias = Literal[
     "no_agreement", "purpose_not_covered", "suspended", "expired", "quota", "prohibited", "engine_unavailable"
 ]

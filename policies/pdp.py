@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 from policies import times
 from policies.answer import ANSWER, Allowed, Refused
 from policies.caller import Caller
-from policies.decision import Action, Decision, Duty, EngineUnavailable
+from policies.decision import KEY_ACTIONS, Action, Decision, Duty, EngineUnavailable
 from policies.grants import access
 from policies.opa import Engine
 from policies.store.agreements import Concerning, concerning
@@ -87,6 +88,23 @@ async def ask(
 ) -> Decision:
     """Decide by the agreements that stand in the database now."""
     known = await concerning(conn, caller.party, caller.tier, tenant)
+    if caller.agreement:
+        if action not in KEY_ACTIONS:
+            return _not_by_key(action, known, catalog_url)
+        known = _bound(known, caller.agreement)
     now = times.text(datetime.now(UTC))
     answer = await engine.ask(document(caller, purpose, action, tenant, known, now))
     return decision(answer, known, action, catalog_url, caller.party)
+
+
+def _bound(known: Concerning, agreement: str) -> Concerning:
+    """Leave the grants of one agreement alone; what the others prohibit stays prohibited."""
+    items = [item if item["uid"] == agreement else {**item, "permission": []} for item in known.agreements]
+    return replace(known, agreements=items)
+
+
+def _not_by_key(action: Action, known: Concerning, catalog_url: str) -> Decision:
+    detail = f"An access key serves {', '.join(sorted(KEY_ACTIONS))}, not {action}; send a token."
+    return Decision(
+        False, reason="no_agreement", detail=detail, apply_at=f"{catalog_url}/trust/terms", revision=known.revision
+    )

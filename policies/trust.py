@@ -20,6 +20,7 @@ import asyncpg
 
 from broker.core.access import Access
 from policies import times
+from policies.access_keys import KeyRing, credential
 from policies.answer import Allowed, Refused
 from policies.caller import ANY_PURPOSE, DPV, Caller, PurposeError
 from policies.decision import OPEN, Action, Decision, EngineUnavailable, RateExceeded
@@ -33,7 +34,7 @@ from policies.settings import PolicySettings
 from policies.store.agreements import Concerning, concerning
 from policies.store.connect import Conn, open_pool
 from policies.store.revision import RevisionWatch
-from policies.token import Verifier
+from policies.token import ClaimNames, Verifier
 
 __all__ = ["ActRefused", "Trust"]
 
@@ -63,9 +64,16 @@ class Trust:
         self.settings = settings
         self._pool = pool
         self._http = session(settings.egress, timeout_s=3.0)
-        self._keys = KeySet(settings.jwks_url, self._http, settings.jwks_refetch_s, settings.jwks_ttl_s)
+        self._keys = KeySet(
+            settings.jwks_url, self._http, settings.jwks_refetch_s, settings.jwks_ttl_s, settings.issuer
+        )
         self._verifier = Verifier(
-            self._keys, settings.issuer, settings.audience, settings.token_leeway_s, settings.token_max_bytes
+            self._keys,
+            settings.issuer,
+            settings.audience,
+            settings.token_leeway_s,
+            settings.token_max_bytes,
+            ClaimNames(settings.claim_party, settings.claim_tier, settings.claim_roles, settings.claim_purpose),
         )
         self._engine = Engine(settings.opa_url, settings.opa_timeout_s, settings.heartbeat_s)
         self._watch = RevisionWatch(dsn, settings.heartbeat_s, self._changed)
@@ -73,9 +81,9 @@ class Trust:
         self._asking: dict[_Key, asyncio.Task[Decision]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._usage = Usage()
+        self._ring = KeyRing(pool)
         self._rates = Rates()
         self._open = settings.access == "open"
-        self.known = self._verifier.known
 
     @classmethod
     async def open(cls, settings: PolicySettings, dsn: str | None = None) -> Trust:
@@ -114,7 +122,15 @@ class Trust:
 
     async def verify(self, headers: Mapping[str, str]) -> Caller:
         """Tell who calls (`authorization` in lower case); the public without a token. Raises TokenError: 401."""
-        return await self._verifier.verify(headers)
+        authorization = headers.get("authorization")
+        key = credential(authorization) if authorization is not None else None
+        if authorization is None or key is None:
+            return await self._verifier.verify(headers)
+        return self._ring.known(authorization) or await self._ring.verify(authorization, key)
+
+    def known(self, authorization: str) -> Caller | None:
+        """Give the caller of an `Authorization` value verified before and still valid; sync, for the hot path."""
+        return self._verifier.known(authorization) or self._ring.known(authorization)
 
     def purpose(self, caller: Caller, header: str | None) -> str:
         """Tell the request's purpose, an IRI, from its `Data-Purpose` header and the token. PurposeError: 400."""
@@ -254,6 +270,8 @@ class Trust:
     async def _share(self, conn: Conn) -> None:
         await self._rates.share(conn)
         await self._usage.write(conn, datetime.now(UTC))
+        await self._ring.write(conn)
 
     def _changed(self, revision: int) -> None:
         self._kept.clear()
+        self._ring.forget()

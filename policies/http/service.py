@@ -23,6 +23,7 @@ async def service(app: FastAPI, settings: PolicySettings) -> AsyncIterator[None]
     pool = await open_pool(settings.dsn_policies.get_secret_value(), size=6)
     try:
         trust = await Trust.open(settings)
+        app.state.trust = trust
         app.state.trust_pool = pool
         app.state.trust_settings = settings
         app.state.trust_desk = Desk(pool, trust, city, settings)

@@ -52,6 +52,8 @@ async def actor(request: Request) -> Actor:
         headers = {"authorization": f"Bearer {request.cookies[COOKIE]}"}
     trust = desk_of(request).trust
     caller = await trust.verify(headers)
+    if caller.agreement:
+        raise TokenError("an access key is for reading data; send a token of the issuer")
     header = request.headers.get("data-purpose")
     try:
         return Actor(caller, trust.purpose(caller, header))

@@ -18,8 +18,10 @@ DRIVER_ERRORS = (
     "broker.http.health",
     "broker.workers",
     "policies.__main__",
+    "policies.access_keys",
     "policies.audit.seal",
     "policies.clerk.rounds",
+    "policies.key_commands",
     "policies.trust",
 )
 # Library -> prefixes of the modules that may import it at run time. Libraries that are not named may live anywhere

@@ -122,6 +122,7 @@ async def test_erasure_keeps_the_commitment(conn: asyncpg.Connection) -> None:
 AUDIT = ("audit_pending", "audit_leaf", "audit_node", "checkpoint")
 TABLES = (
     *AUDIT,
+    "access_keys",
     "agreements",
     "applications",
     "approvals",
@@ -143,7 +144,7 @@ TABLES = (
     "usage",
     "usage_counted",
 )
-READS = {"agreements", "domains", "domain_types", "revision", "optouts", "duties", "rates"}
+READS = {"agreements", "domains", "domain_types", "revision", "optouts", "duties", "rates", "access_keys"}
 
 
 @pytest.mark.parametrize("role", ["datapolis_broker", "datapolis_tenant", "datapolis_catalog", "datapolis_policies"])
@@ -185,7 +186,7 @@ async def test_grants(pg: Database, role: str) -> None:
             (t, kind)
             for t in TABLES
             for kind in ("UPDATE", "DELETE")
-            if t not in (*AUDIT, "certificates", "events", "log_key", "revision")
+            if t not in (*AUDIT, "access_keys", "certificates", "events", "log_key", "revision")
             and (t, kind) != ("usage_counted", "DELETE")
         },
     }
