@@ -43,6 +43,7 @@ _RESPONSE_HEADERS: Final[dict[str, str]] = {
     "Link": "The @context of the answer, and the next and previous page.",
     "NGSILD-Results-Count": "How many entities match, on all pages.",
     "NGSILD-Tenant": "The tenant named in the request.",
+    "Content-Range": "Times of the first and last instance, where there are more (6.3.10).",
     "Datapolis-Audit": "Receipt of this request's audit record.",
 }
 
@@ -98,9 +99,10 @@ def _parameters(operation: Operation) -> list[Schema]:
 
 def _bodies(operation: Operation) -> Schema:
     schema = _schema(operation.body or "")
-    media = ["application/json", "application/ld+json"]
+    # Generators that set one type for all take the last.
+    media = ["application/ld+json", "application/json"]
     if operation.method == "patch":
-        media.append("application/merge-patch+json")
+        media.insert(0, "application/merge-patch+json")
     return {one: {"schema": schema} for one in media}
 
 
@@ -132,7 +134,7 @@ def _common(operation: Operation) -> set[int]:
 def _contents(operation: Operation, name: str) -> Schema:
     found: Schema = {media: {"schema": _schema(name)} for media in operation.media}
     if operation.geo is not None:
-        found["application/geo+json"] = {"schema": ref(operation.geo)}
+        found["application/geo+json"] = {"schema": _schema(operation.geo)}
     return found
 
 
