@@ -5,46 +5,22 @@ from __future__ import annotations
 from typing import Final
 
 from broker.http.openapi.operation import Operation
-from broker.http.routes.purge import KNOWN
 
 __all__ = ["PROVISION"]
 
 _TAG: Final = "Provision"
 _BATCH: Final = "BatchOperationResult"
 _ENTITY: Final = "/entities/{entityId}"
-_ATTRS: Final = f"{_ENTITY}/attrs"
-_ATTR: Final = f"{_ATTRS}/{{attrId}}"
 
 PROVISION: Final[tuple[Operation, ...]] = (
     Operation("post", "/entities", "createEntity", _TAG, "Create an entity (5.6.1)", {201: None},
               body="Entity", problems=(409, 422), headers=("Location",)),
-    Operation("delete", "/entities", "purgeEntities", _TAG, "Delete the entities selected, or attributes of them (5.6.21)",
-              {204: None, 207: _BATCH}, KNOWN, media=("application/json",), problems=(422,)),
-    Operation("put", _ENTITY, "replaceEntity", _TAG, "Replace an entity (5.6.18)", {204: None}, {"type"},
-              body="EntityFragment", problems=(409, 422)),
-    Operation("patch", _ENTITY, "mergeEntity", _TAG, "Merge into an entity (5.6.17)", {204: None},
-              {"format", "lang", "observedAt", "options", "type"}, body="EntityFragment", problems=(409, 422)),
     Operation("delete", _ENTITY, "deleteEntity", _TAG, "Delete an entity (5.6.6)", {204: None}, {"type"}),
-    Operation("post", _ATTRS, "appendAttributes", _TAG, "Append attributes (5.6.3)",
-              {204: None, 207: "UpdateResult"}, {"options", "type"}, body="EntityFragment", problems=(409, 422)),
-    Operation("patch", _ATTRS, "updateAttributes", _TAG, "Update attributes (5.6.2)",
-              {204: None, 207: "UpdateResult"}, {"type"}, body="EntityFragment", problems=(409, 422)),
-    Operation("patch", _ATTR, "updateAttribute", _TAG, "Update members of an attribute (5.6.4)", {204: None}, {"type"},
-              body="AttributeFragment", problems=(409, 422)),
-    Operation("put", _ATTR, "replaceAttribute", _TAG, "Replace an attribute (5.6.19)", {204: None}, {"type"},
-              body="AttributeFragment", problems=(409, 422)),
-    Operation("delete", _ATTR, "deleteAttribute", _TAG, "Delete an attribute, an instance of it, or the scope (5.6.5)",
-              {204: None}, {"datasetId", "deleteAll", "type"}),
     Operation("post", "/entityOperations/create", "batchCreate", _TAG, "Create entities (5.6.7)",
               {201: "[Id]", 207: _BATCH}, body="[Entity]"),
     Operation("post", "/entityOperations/upsert", "batchUpsert", _TAG,
               "Create or update entities (5.6.8); `options`: replace (the default) or update",
               {201: "[Id]", 204: None, 207: _BATCH}, {"options"}, body="[Entity]"),
-    Operation("post", "/entityOperations/update", "batchUpdate", _TAG,
-              "Append to entities or update them (5.6.9); `options`: noOverwrite",
-              {204: None, 207: _BATCH}, {"options"}, body="[Entity]"),
-    Operation("post", "/entityOperations/merge", "batchMerge", _TAG, "Merge into entities (5.6.20)",
-              {204: None, 207: _BATCH}, body="[Entity]"),
     Operation("post", "/entityOperations/delete", "batchDelete", _TAG, "Delete entities (5.6.10)",
               {204: None, 207: _BATCH}, body="[Id]"),
 )  # fmt: skip

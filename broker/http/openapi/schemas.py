@@ -334,7 +334,12 @@ def _discovery() -> dict[str, Schema]:
     return {
         "EntityTypeList": one("EntityTypeList", typeList=_STRING_LIST),
         "EntityType": one("EntityType", typeName=name, attributeNames=_STRING_LIST),
-        "EntityTypeInfo": one("EntityTypeInfo", typeName=name, entityCount=count, attributeDetails={"type": "array", "items": {"type": "object"}}),
+        "EntityTypeInfo": one(
+            "EntityTypeInfo",
+            typeName=name,
+            entityCount=count,
+            attributeDetails={"type": "array", "items": {"type": "object"}},
+        ),
         "AttributeList": one("AttributeList", attributeList=_STRING_LIST),
         "AttributeInUse": one("Attribute", attributeName=name, typeNames=_STRING_LIST),
         "AttributeInfo": one(
