@@ -2,7 +2,8 @@
 
 A segment that starts with `{` or `[` holds core short names only: it reads the same under every @context and goes
 into answers as it is. One that holds names to compact (sub-attributes, keys of compound values, `vocab`, `objectType`,
-`valueType`) starts with a space. orjson is allowed in `core`: it is computation, not I/O.
+`valueType`), or `expiresAt`, which not every answer shows, starts with a space. orjson is allowed in `core`: it is
+computation, not I/O.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ from typing import Any
 import orjson
 import shapely
 
-from broker.core import geo
+from broker.core import geo, times
 from broker.core.entity import ENTITY_MEMBERS, INSTANCE_MEMBERS, Doc, Instance, default_instance
 
-__all__ = ["Segments", "doc", "ewkb", "geometry_of", "parse", "scalar_of", "segment", "segments"]
+__all__ = ["Segments", "doc", "ewkb", "geometry_of", "parse", "scalar_of", "scope_segment", "segment", "segments"]
 
 _SRID = 4326
 _SCALAR = (str, int, float)
 _COMPOUND = (dict, list)
 _POINT = struct.Struct("<BIIdd")
 _POINT_TAG = 0x20000001
-_NAMED_MEMBERS = frozenset({"vocab", "objectType", "valueType", "entityTypeSealed"})
+_NAMED_MEMBERS = frozenset({"vocab", "objectType", "valueType", "entityTypeSealed", "expiresAt"})
 _OPAQUE_MEMBERS = frozenset({"json", "languageMap", "object", "objectList"})
 
 
@@ -52,6 +53,11 @@ def segments(document: Doc) -> Segments:
         if shaped is not None:
             geo[name] = shaped
     return Segments(names, segs, vals, geo)
+
+
+def scope_segment(scopes: Sequence[str], observed: str) -> str:
+    """Return a scope as the history has it: a Property with the instant (canonical) since when it holds (4.5.6)."""
+    return orjson.dumps({"type": "Property", "value": scopes, "observedAt": times.shown(observed)}).decode()
 
 
 def doc(id: str, types: Sequence[str], scopes: Sequence[str] | None, names: Iterable[str], segs: Iterable[str]) -> Doc:

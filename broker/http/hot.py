@@ -153,6 +153,8 @@ class Hot:
             elif name == b"accept":
                 if value not in _PLAIN_ACCEPT:
                     return None
+            elif name == b"prefer":
+                return None
             elif name == b"link":
                 if link is not None:
                     return None
@@ -270,7 +272,7 @@ class Hot:
             given = params.parse(query, querying.QUERY)
             if not given.keys() <= _PAGE or "type" not in given:
                 return False
-            answer = await answer_query(call, given, JSON, door.active, door.link)
+            answer = await answer_query(call, given, answers.Told(JSON, door.active, door.link))
         except Exception:
             # Whatever it is, the route meets it too, and answers for it.
             return False
