@@ -19,7 +19,9 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from connectors.errors import FeedError
 from connectors.specs.closed import NAME, Closed, Duration
 from connectors.specs.formats import FormatDecoder, Packed
-from connectors.specs.sources import FileSource, HttpSource, MqttSource
+from connectors.specs.protocols import GtfsRtDecoder, LorawanDecoder, ProtocolDecoder
+from connectors.specs.push import PushSource
+from connectors.specs.sources import FileSource, GbfsSource, HttpSource, MqttSource
 
 __all__ = [
     "Attribute",
@@ -62,26 +64,8 @@ class JsonDecoder(Packed):
     max_records: int = Field(default=100_000, gt=0)
 
 
-class GtfsRtDecoder(Closed):
-    """A GTFS-Realtime message (protobuf): vehicle positions."""
-
-    kind: Literal["gtfs-rt"]
-    entity: Literal["vehicle"] = "vehicle"
-    max_entities: int = Field(default=100_000, gt=0)
-
-
-class LorawanDecoder(Closed):
-    """A network server's uplink; `codecs` maps device profile, name or id (glob) to a payload codec."""
-
-    kind: Literal["lorawan"]
-    network: Literal["chirpstack", "tts"]
-    codecs: dict[str, Literal["milesight", "decentlab-pm", "network"]] = Field(min_length=1)
-
-
-Source = Annotated[MqttSource | HttpSource | FileSource, Field(discriminator="kind")]
-Decoder = Annotated[
-    CsvDecoder | JsonDecoder | GtfsRtDecoder | LorawanDecoder | FormatDecoder, Field(discriminator="kind")
-]
+Source = Annotated[MqttSource | HttpSource | GbfsSource | FileSource | PushSource, Field(discriminator="kind")]
+Decoder = Annotated[CsvDecoder | JsonDecoder | ProtocolDecoder | FormatDecoder, Field(discriminator="kind")]
 
 
 class Coarsen(Closed):
@@ -171,6 +155,7 @@ class Quality(Closed):
         default=None, gt=0, description="timeliness: observed at most so long before receipt"
     )
     earliest: date = Field(default=date(1970, 1, 1), description="observations before this day are refused")
+    models: Literal["check", "off"] = Field(default="check", description="hold values against the smart data models")
     reference: str | None = Field(default=None, description="time (expression) to measure age against; else receipt")
     rules: tuple[Rule, ...] = ()
 
