@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from broker.core import segments, times
 from broker.core.entity import ENTITY_MEMBERS, Doc, Instance, dataset_of, instances
-from broker.core.state import AttrPatch, Change, HistoryRow, Key, Outcome, Result, Row, Tombstone
+from broker.core.state import AttrPatch, Change, HistoryRow, Key, Outcome, Result, Row, Shows, Tombstone
 
 __all__ = ["Draft"]
 
 _NO_FLOOR: Key = ("", "", "")
+_MOST_GONE = 256
+"""Removed instances that a row remembers one by one; the older ones beyond raise its floor."""
 _GEO = '"GeoProperty"'
 
 
@@ -48,6 +50,9 @@ class Draft:
         stored = _key(self.meta.get("@floor", {}).get(""))
         self.floor: Key = max(stored, tombstone.floor if tombstone else _NO_FLOOR)
         self.old_floor = self.floor
+        self.gone: dict[str, list[str]] = dict(self.meta.get("@gone", {}))
+        self.transient: dict[str, list[str]] = dict(self.meta.get("@transient", {}))
+        self.skipped: list[str] = []
 
     def key_of(self, instance: Instance) -> Key:
         """Return an instance's order key; without observedAt it counts as observed at receipt."""
@@ -56,10 +61,27 @@ class Draft:
 
     def admits(self, name: str, dataset_id: str, key: Key) -> bool:
         """Say whether an instance with this key belongs to the current state."""
-        if key < self.floor:
+        if key < self.floor or (self.gone and key <= _key(self.gone.get(_slot(name, dataset_id)))):
             return False
         stored = self.meta.get(name, {}).get(dataset_id)
         return stored is None or key >= (stored[0], stored[3], stored[4])
+
+    def has(self, name: str, dataset_id: str) -> bool:
+        """Say whether the current state has this instance."""
+        return dataset_id in self.meta.get(name, ())
+
+    def instance(self, name: str, dataset_id: str) -> Instance | None:
+        """Return an instance of the current state."""
+        if not self.has(name, dataset_id):
+            return None
+        stored = segments.parse(self.segs[self.names.index(name)])
+        return next(one for one in instances(stored) if dataset_of(one) == dataset_id)
+
+    def expire(self) -> None:
+        """Remove the instances whose time is over (4.22)."""
+        for slot in [slot for slot, (at,) in self.transient.items() if at <= self.now_text]:
+            name, _, dataset_id = slot.partition(" ")
+            self.remove(name, dataset_id)
 
     def record(self, name: str, dataset_id: str, key: Key, text: str) -> None:
         """Note an instance for the history; `key` has when it was observed."""
@@ -72,6 +94,7 @@ class Draft:
 
     def put(self, name: str, dataset_id: str, instance: Instance, key: Key, text: str) -> None:
         """Set one instance of the current state; `text` is its segment."""
+        self._keep_books(name, dataset_id, instance, key)
         entry = self.meta.get(name)
         created = self.now_text
         was: str | None = None
@@ -111,9 +134,11 @@ class Draft:
         was = next(one for one in stored if dataset_of(one) == dataset_id)
         rest = [one for one in stored if dataset_of(one) != dataset_id]
         self._note(name, dataset_id, segments.segment(was), None)
+        self.transient.pop(_slot(name, dataset_id), None)
         if self.change.received_at is None:
             row = HistoryRow(self.change.id, name, dataset_id, self.now_text, self.now_text, "", None, "deleted")
             self.history.append(row)
+            self.gone[_slot(name, dataset_id)] = list(max(self.request_key, _key(entry[dataset_id])))
         if not rest:
             del self.names[at], self.segs[at], self.meta[name]
             self.vals.pop(name, None)
@@ -125,23 +150,34 @@ class Draft:
         self.segs[at] = segments.segment(value)
         self._index(name, before, value)
 
-    def drop_absent(self, doc: Doc) -> None:
-        """Remove what a replacement does not bring, and let nothing older come back."""
+    def drop_absent(self, doc: Doc, shows: Shows) -> None:
+        """Remove what a replacement does not bring, and let nothing older come back; what `shows` denies stays."""
         kept = {
             (name, dataset_of(one))
             for name, value in doc.items()
             if name not in ENTITY_MEMBERS
             for one in instances(value)
         }
+        whole = True
         for name in list(self.names):
+            if not shows(name):
+                whole = False
+                continue
             for dataset_id in list(self.meta[name]):
                 if (name, dataset_id) not in kept:
                     self.remove(name, dataset_id)
-        if self.scopes is not None and "scope" not in doc:
-            self.scopes, self.changed = None, True
+        if "scope" not in doc:
+            self.drop_scope()
         if self.expires_at is not None and "expiresAt" not in doc:
             self.expires_at, self.changed = None, True
-        self.floor = max(self.floor, self.request_key)
+        if whole:
+            self.floor = max(self.floor, self.request_key)
+
+    def drop_scope(self) -> None:
+        """Remove the scope."""
+        if self.scopes is not None:
+            self.scopes, self.changed = None, True
+            self.meta["@scope"] = {"": list(self.request_key)}
 
     def raise_floor(self, key: Key, *, everything: bool = False) -> None:
         """Set the floor and remove what lies below it."""
@@ -179,20 +215,20 @@ class Draft:
 
     def take_scope(self, scope: list[str], key: Key) -> None:
         """Set the scope unless a higher key has set it."""
-        if key < _key(self.meta.get("@scope", {}).get("")):
+        if self.change.received_at is not None and key < _key(self.meta.get("@scope", {}).get("")):
             return
         if self.meta.get("@scope") != {"": list(key)}:
             self.meta["@scope"], self.moved = {"": list(key)}, True
         if self.scopes != list(scope):
             self.scopes, self.changed = list(scope), True
 
-    def take_expiry(self, text: str, key: Key) -> None:
-        """Set when the entity expires (4.22) unless a higher key has set it."""
-        if key < _key(self.meta.get("@expiry", {}).get("")):
+    def take_expiry(self, text: str | None, key: Key) -> None:
+        """Set when the entity expires (4.22; None: never) unless a higher key has set it."""
+        if self.change.received_at is not None and key < _key(self.meta.get("@expiry", {}).get("")):
             return
         if self.meta.get("@expiry") != {"": list(key)}:
             self.meta["@expiry"], self.moved = {"": list(key)}, True
-        canonical = times.canonical(text)
+        canonical = times.canonical(text) if text is not None else None
         expires = times.to_datetime(canonical) if canonical else None
         if expires != self.expires_at:
             self.expires_at, self.changed = expires, True
@@ -204,15 +240,41 @@ class Draft:
         if not self.types and not self.names:
             return self._gone(attrs)
         seen = self.changed or bool(attrs)
+        skipped = tuple(dict.fromkeys(self.skipped))
+        self._write_books()
         if self.floor != _NO_FLOOR:
             self.meta["@floor"] = {"": list(self.floor)}
         if not seen and not self.moved and self.floor == self.old_floor:
-            return Result("noop", None, self.version, {}, self.history)
+            return Result("noop", None, self.version, {}, self.history, skipped=skipped)
         if not seen and self.row is not None:
             silent = replace(self._row(self.version), modified_at=self.row.modified_at)
-            return Result("noop", silent, self.version, {}, self.history)
+            return Result("noop", silent, self.version, {}, self.history, skipped=skipped)
         outcome: Outcome = "created" if self.row is None else "updated"
-        return Result(outcome, self._row(version), version, self.geo, self.history, attrs)
+        return Result(outcome, self._row(version), version, self.geo, self.history, attrs, skipped=skipped)
+
+    def _keep_books(self, name: str, dataset_id: str, instance: dict[str, Any], key: Key) -> None:
+        """Note an instance that is put: when it expires, and that it is not gone any more."""
+        slot = _slot(name, dataset_id)
+        if self.gone and key > _key(self.gone.get(slot)):
+            self.gone.pop(slot, None)
+        expires = times.canonical(instance["expiresAt"]) if "expiresAt" in instance else None
+        if expires is not None:
+            self.transient[slot] = [expires]
+        elif self.transient:
+            self.transient.pop(slot, None)
+
+    def _write_books(self) -> None:
+        if self.gone:
+            self.gone = {slot: key for slot, key in self.gone.items() if _key(key) >= self.floor}
+        if len(self.gone) > _MOST_GONE:
+            oldest = sorted(self.gone.items(), key=lambda item: item[1])[: len(self.gone) - _MOST_GONE // 2]
+            self.floor = max(self.floor, _key(oldest[-1][1]))
+            self.gone = {slot: key for slot, key in self.gone.items() if _key(key) > self.floor}
+        for name, book in (("@gone", self.gone), ("@transient", self.transient)):
+            if book:
+                self.meta[name] = book
+            else:
+                self.meta.pop(name, None)
 
     def _gone(self, attrs: list[AttrPatch]) -> Result:
         """Conclude where nothing of the entity is left."""
@@ -265,6 +327,11 @@ def _put_among(
     else:
         found.append(instance)
     return was, _packed(found)
+
+
+def _slot(name: str, dataset_id: str) -> str:
+    """Name an instance within a row; neither part has a space."""
+    return f"{name} {dataset_id}"
 
 
 def _packed(found: list[Instance]) -> Instance | list[Instance]:

@@ -26,7 +26,16 @@ from broker.core.errors import BadRequestData
 from broker.core.ids import NULL, is_uri, parse_entity_id, parse_uri
 from broker.core.plain import is_attribute_name, is_plain
 
-__all__ = ["MAX_ATTRIBUTES", "MAX_DEPTH", "Nulls", "check_attribute", "check_doc", "infer", "is_null"]
+__all__ = [
+    "MAX_ATTRIBUTES",
+    "MAX_DEPTH",
+    "Nulls",
+    "check_attribute",
+    "check_doc",
+    "check_members",
+    "infer",
+    "is_null",
+]
 
 Nulls: TypeAlias = Literal["none", "update", "merge"]
 """Where `urn:ngsi-ld:null` may stand: nowhere; for a whole attribute instance (5.5.8); inside a value too (5.5.12)."""
@@ -97,9 +106,9 @@ def check_doc(
     parse_entity_id(doc["id"])
     if need_type or "type" in doc:
         _types(doc.get("type"))
-    if "scope" in doc:
+    if "scope" in doc and (nulls == "none" or doc["scope"] != [NULL]):
         _scopes(doc["scope"])
-    if "expiresAt" in doc:
+    if "expiresAt" in doc and (nulls == "none" or doc["expiresAt"] != NULL):
         times.parse(doc["expiresAt"], "expiresAt")
     if len(doc) > MAX_ATTRIBUTES:
         raise BadRequestData(f"entity: {len(doc)} members, at most {MAX_ATTRIBUTES} are taken")
@@ -151,6 +160,21 @@ def _instance(one: Instance, path: str, nulls: Nulls, label: Callable[[str], str
             _member(kind, member, value, path)
         else:
             check_attribute(member, value, nulls=nulls, label=label, path=path)
+
+
+def check_members(kind: str | None, members: Instance, path: str) -> None:
+    """Check core members of a fragment of an instance as far as that can be done without the others.
+
+    `kind`: its attribute type, None if the fragment does not say.
+    """
+    for member, value in members.items():
+        if member in _VALUE_MEMBERS:
+            if kind is not None and member == KINDS[kind].member and not isinstance(value, str | dict | list):
+                _primary(KINDS[kind], value, f"{path}.{member}", "merge")
+            elif value is None:
+                raise BadRequestData(f"{path}.{member}: null cannot be a value")
+        elif member not in ("objectType", "valueType", "lang") or kind is not None:
+            _member(KINDS[kind or "Property"], member, value, path)
 
 
 def _member(kind: Kind, member: str, value: Any, path: str) -> None:

@@ -10,23 +10,22 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broker.core.errors import BadRequestData, NgsiLdError
+from broker.core.errors import BadRequestData
 from broker.core.ids import parse_entity_id
-from broker.core.match import matches
 from broker.core.parse_type import parse_type
 from broker.core.query import Node
 from broker.http import answers, features, negotiate, params, query_body, querying, render
 from broker.http.bodies import context_of_body
 from broker.http.deps import Call, enter
 from broker.http.negotiate import GEO_JSON, Media
-from broker.http.problems import denied
+from broker.http.writing import Target, open_target, write
 from broker.ld.active import Active
-from broker.ld.internal import accept
-from broker.ops.authorise import Refuse, guard
+from broker.ld.fragments import accept_merge
+from broker.ld.internal import accept, accept_fragment
 from broker.ops.entities import not_found, query_entities, retrieve_entity
-from broker.store.write import Change, Guard, Row
+from broker.store.write import Change
 
-__all__ = ["answer_query", "refusal", "router"]
+__all__ = ["answer_query", "router"]
 
 router = APIRouter(prefix=answers.BASE)
 _LINK_LIVES_S = 86_400.0
@@ -42,9 +41,9 @@ async def create(request: Request) -> Response:
     body = await negotiate.body(request, call.services.settings.body_max_bytes)
     active = await context_of_body(call.services.contexts, body, body.data)
     doc = accept(body.data, active)
-    change = Change("create", doc["id"], doc, cause=call.cause)
-    check = guard(call.access, change, refusal(call))
-    outcome, prepared = await call.services.writes.write(call.tenant, call.schema, change, check, call.seal_write)
+    change = Change("create", doc["id"], doc, cause=call.cause, label=active.attr)
+    target = Target(call, doc["id"], {}, active, body.data, None)
+    outcome, prepared = await write(target, change)
     return answers.written(call, prepared, 201, outcome.error, {"Location": answers.location(doc["id"])})
 
 
@@ -141,39 +140,40 @@ async def retrieve(request: Request, entity_id: str) -> Response:
 
 
 @router.delete("/entities/{entity_id}")
+@router.delete("/entities/{entity_id}/", include_in_schema=False)
 async def delete(request: Request, entity_id: str) -> Response:
     """Delete an entity (5.6.6)."""
-    call = await enter(request, "delete")
-    given = params.parse(request.scope["query_string"], {"type"})
-    one = parse_entity_id(unquote(entity_id))
-    active = await call.services.contexts.resolve(negotiate.link_context(request))
-    types = parse_type(given["type"], active.expand_term) if "type" in given else None
-    change = Change("delete", one, cause=call.cause)
-    check = _of_type(types, guard(call.access, change, refusal(call)))
-    outcome, prepared = await call.services.writes.write(call.tenant, call.schema, change, check, call.seal_write)
-    return answers.written(call, prepared, 204, outcome.error, {})
+    target = await open_target(request, entity_id, (), action="delete", body=False)
+    outcome, prepared = await write(target, target.change(kind="delete"))
+    return answers.written(target.call, prepared, 204, outcome.error, {})
 
 
-def refusal(call: Call) -> Refuse:
-    """Make the refusal of a change that the decision's grants do not cover."""
-    decision = call.decision
-
-    def refuse(detail: str) -> NgsiLdError:
-        if decision is None:
-            raise RuntimeError("a change was checked before the decision")
-        return denied(decision, detail)
-
-    return refuse
+@router.put("/entities/{entity_id}")
+@router.put("/entities/{entity_id}/", include_in_schema=False)
+async def replace(request: Request, entity_id: str) -> Response:
+    """Replace an entity (5.6.18)."""
+    target = await open_target(request, entity_id, ())
+    doc = accept_fragment(target.data, target.active, target.id)
+    outcome, prepared = await write(target, target.change(kind="replace", doc=doc))
+    return answers.written(target.call, prepared, 204, outcome.error, {})
 
 
-def _of_type(types: Node | None, check: Guard | None) -> Guard | None:
-    """Let a check also require the type that the request names; another type is as if there were no entity."""
-    if types is None:
-        return check
+@router.patch("/entities/{entity_id}")
+@router.patch("/entities/{entity_id}/", include_in_schema=False)
+async def merge(request: Request, entity_id: str) -> Response:
+    """Merge an entity (5.6.17)."""
+    target = await open_target(request, entity_id, {"format", "lang", "observedAt", "options"})
+    simplified = params.simplified(target.given)
+    lang, observed_at = params.language(target.given), params.observed_at(target.given)
+    doc = accept_merge(target.data, target.active, target.id, simplified=simplified)
+    change = target.change(kind="merge", doc=doc, lang=lang, observed_at=observed_at)
+    outcome, prepared = await write(target, change)
+    return answers.written(target.call, prepared, 204, outcome.error, {})
 
-    def both(before: Row | None, after: Row | None) -> NgsiLdError | None:
-        if before is not None and not matches(types, {"id": before.id, "type": before.types}):
-            return not_found(before.id)
-        return check(before, after) if check is not None else None
 
-    return both
+@router.put("/entities/", include_in_schema=False)
+@router.patch("/entities/", include_in_schema=False)
+async def no_target(request: Request) -> Response:
+    """Refuse to replace or merge an entity that the path does not name (5.6.17.4, 5.6.18.4)."""
+    await enter(request, "publish")
+    raise BadRequestData("the path names no entity: give its id after /entities/")

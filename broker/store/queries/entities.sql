@@ -32,7 +32,8 @@ WHERE e.id = r.id
 
 -- name: remove
 WITH gone AS (DELETE FROM entities WHERE id = ANY($1::text[]) RETURNING id, types),
-     geo AS (DELETE FROM entity_geo WHERE id = ANY($1::text[]))
+     geo AS (DELETE FROM entity_geo WHERE id = ANY($1::text[])),
+     transient AS (DELETE FROM entity_transient WHERE id = ANY($1::text[]))
 DELETE FROM entity_type AS t USING (SELECT id, unnest(types) AS type FROM gone) AS g
 WHERE t.type = g.type AND t.id = g.id
 
