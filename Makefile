@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup engines engines-all up down status migrate demo test check format bench prove \
+.PHONY: help setup engines engines-all up down status migrate demo test check format bench prove conformance \
         test-engines test-engines-down
 
 # The oldest Python that will do, among those on the PATH.
@@ -60,13 +60,18 @@ format: ## put the code into its format
 	@$(BOOTSTRAP) setup
 	@$(PY) -m ruff check --fix --quiet . ; $(PY) -m ruff format .
 
+conformance: ## the public NGSI-LD test suite, open and governed: make conformance SUITE=CHECKOUT_OF_IT
+	@test -n "$(SUITE)" || { echo "name a checkout of github.com/marek-mraz/ngsi-ld-test-suite: make conformance SUITE=PATH"; exit 2; }
+	@$(BOOTSTRAP) setup engines
+	@$(PY) -m tests.conformance.robot "$(SUITE)" $(ARGS)
+
 bench: ## the benchmarks, as ratios taken in one run
 	@$(BOOTSTRAP) setup engines --load
 	@$(PY) -m tests.bench $(ARGS)
 
 prove: ## the long proofs, resumable
 	@$(BOOTSTRAP) setup engines --browser
-	@DATAPOLIS_PROVE=1 $(PY) -m pytest tests/faults $(ARGS)
+	@DATAPOLIS_PROVE=1 $(PY) -m pytest -s tests/faults tests/oracle $(ARGS)
 
 test-engines: ## start the engines that tests share, and leave them up
 	@$(BOOTSTRAP) setup engines

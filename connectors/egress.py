@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from aiohttp.resolver import ThreadedResolver
 from broker.core.egress import Ranges, permitted
 from connectors.errors import FeedError
 
-__all__ = ["CheckedResolver", "check_literal"]
+__all__ = ["CheckedResolver", "check_host", "check_literal"]
 
 
 def check_literal(url: str, allow: Ranges) -> None:
@@ -24,6 +25,17 @@ def check_literal(url: str, allow: Ranges) -> None:
         return
     if not permitted(host, allow):
         raise FeedError(f"{url}: the address {host} is not public; admit its network with DATAPOLIS_EGRESS_ALLOW")
+
+
+async def check_host(host: str, port: int, allow: Ranges) -> None:
+    """Refuse a host that a feed names, for protocols whose clients resolve by themselves. FeedError if it is barred."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise FeedError(f"{host}: cannot be resolved: {error}") from error
+    barred = sorted({str(item[4][0]) for item in found if not permitted(str(item[4][0]), allow)})
+    if barred:
+        raise FeedError(f"{host}: the address {barred[0]} is not public; admit its network with DATAPOLIS_EGRESS_ALLOW")
 
 
 class CheckedResolver(AbstractResolver):

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from connectors.errors import FeedError
+from connectors.specs.closed import NAME, Closed, Duration
+from connectors.specs.sources import FileSource, HttpSource, MqttSource
 
 __all__ = [
     "Attribute",
@@ -36,64 +38,10 @@ __all__ = [
     "load_all",
 ]
 
-_NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::-([^}]*))?\}")
 
 
-def _duration(value: object) -> object:
-    if isinstance(value, str):
-        found = _DURATION.fullmatch(value.strip())
-        if found is None:
-            raise ValueError("is no duration such as 500ms, 15s, 10m, 1h or 2d")
-        number, unit = found.groups()
-        return float(number) / 1000 if unit == "ms" else float(number) * _SECONDS[unit]
-    return value
-
-
-class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Timed(_Closed):
-    @field_validator("every", "timeout", "max_age", mode="before", check_fields=False)
-    @classmethod
-    def _seconds(cls, value: object) -> object:
-        return _duration(value)
-
-
-class MqttSource(_Closed):
-    """Subscribe to topics of an MQTT broker; without `host` the city's own (`DATAPOLIS_MQTT`)."""
-
-    kind: Literal["mqtt"]
-    topics: tuple[str, ...] = Field(min_length=1)
-    host: str | None = None
-    qos: Literal[0, 1, 2] = 1
-    max_bytes: int = Field(default=65_536, gt=0)
-
-
-class HttpSource(_Timed):
-    """Poll a URL; an unchanged answer (ETag, Last-Modified, or same bytes) is not taken again."""
-
-    kind: Literal["http"]
-    url: str = Field(pattern=r"^(https?://|\$\{)")
-    every: float = Field(default=30.0, ge=0.2, description="seconds, or a duration such as 15s")
-    timeout: float = Field(default=20.0, gt=0)
-    max_bytes: int = Field(default=20_000_000, gt=0)
-    headers: dict[str, str] = Field(default_factory=dict)
-
-
-class FileSource(_Timed):
-    """Read a file, the files of a glob pattern, or a file inside an installed package (`package://name/path`)."""
-
-    kind: Literal["file"]
-    path: str
-    every: float = Field(default=5.0, ge=0.2)
-    max_bytes: int = Field(default=2_000_000_000, gt=0)
-
-
-class CsvDecoder(_Closed):
+class CsvDecoder(Closed):
     """Rows of a delimited text with a header line; gzip is recognised."""
 
     kind: Literal["csv"]
@@ -103,7 +51,7 @@ class CsvDecoder(_Closed):
     max_line: int = Field(default=1_000_000, gt=0)
 
 
-class JsonDecoder(_Closed):
+class JsonDecoder(Closed):
     """A JSON document; `records` (JMESPath) picks the list of records in it."""
 
     kind: Literal["json"]
@@ -111,7 +59,7 @@ class JsonDecoder(_Closed):
     max_records: int = Field(default=100_000, gt=0)
 
 
-class GtfsRtDecoder(_Closed):
+class GtfsRtDecoder(Closed):
     """A GTFS-Realtime message (protobuf): vehicle positions."""
 
     kind: Literal["gtfs-rt"]
@@ -119,7 +67,7 @@ class GtfsRtDecoder(_Closed):
     max_entities: int = Field(default=100_000, gt=0)
 
 
-class LorawanDecoder(_Closed):
+class LorawanDecoder(Closed):
     """A network server's uplink; `codecs` maps device profile, name or id (glob) to a payload codec."""
 
     kind: Literal["lorawan"]
@@ -131,7 +79,7 @@ Source = Annotated[MqttSource | HttpSource | FileSource, Field(discriminator="ki
 Decoder = Annotated[CsvDecoder | JsonDecoder | GtfsRtDecoder | LorawanDecoder, Field(discriminator="kind")]
 
 
-class Coarsen(_Closed):
+class Coarsen(Closed):
     """Round a number to `decimals`, cut a text to `chars`, or a time to `to`."""
 
     decimals: int | None = Field(default=None, ge=0, le=9)
@@ -145,7 +93,7 @@ class Coarsen(_Closed):
         return self
 
 
-class Minimise(_Closed):
+class Minimise(Closed):
     """What of a record may leave this process. `keep` is an allow list; paths go down with `/`."""
 
     keep: tuple[str, ...] = Field(min_length=1)
@@ -163,7 +111,7 @@ class Minimise(_Closed):
         return self
 
 
-class Attribute(_Closed):
+class Attribute(Closed):
     """One attribute: an expression (or a constant) for its value, and its unit."""
 
     type: Literal["Property", "GeoProperty", "Relationship"] = "Property"
@@ -179,7 +127,7 @@ class Attribute(_Closed):
         return self
 
 
-class EntityMapping(_Closed):
+class EntityMapping(Closed):
     """How one entity is made of a record; `when` (an expression) leaves records out."""
 
     type: str
@@ -197,16 +145,16 @@ class EntityMapping(_Closed):
         return value
 
 
-class Rule(_Closed):
+class Rule(Closed):
     """A condition that every record meets; `then` is what to do where it does not."""
 
-    name: str = Field(pattern=_NAME)
+    name: str = Field(pattern=NAME)
     expect: str
     then: str
     field: str = ""
 
 
-class Quality(_Timed):
+class Quality(Closed):
     """What a mapped entity must satisfy, and what its quality is measured against."""
 
     required: tuple[str, ...] = ()
@@ -214,17 +162,19 @@ class Quality(_Timed):
     expected: tuple[str, ...] = Field(default=(), description="attributes counted by completeness; all when empty")
     ranges: dict[str, tuple[float, float]] = Field(default_factory=dict)
     bounds: tuple[float, float, float, float] | None = Field(default=None, description="west, south, east, north")
-    max_age: float | None = Field(default=None, gt=0, description="timeliness: observed at most so long before receipt")
+    max_age: Duration | None = Field(
+        default=None, gt=0, description="timeliness: observed at most so long before receipt"
+    )
     reference: str | None = Field(default=None, description="time (expression) to measure age against; else receipt")
     rules: tuple[Rule, ...] = ()
 
 
-class Feed(_Closed):
+class Feed(Closed):
     """A feed's declaration."""
 
-    feed: str = Field(pattern=_NAME, max_length=63)
+    feed: str = Field(pattern=NAME, max_length=63)
     title: str
-    domain: str = Field(pattern=_NAME)
+    domain: str = Field(pattern=NAME)
     tenant: str = "default"
     licence: str | None = None
     requires: tuple[str, ...] = Field(default=(), description="variables that must name an existing file or folder")
@@ -274,7 +224,7 @@ def load(path: Path, env: Mapping[str, str] | None = None) -> Feed:
     if not isinstance(raw, dict):
         raise FeedError(f"{path}: a feed is a YAML mapping that starts with 'feed: <name>'")
     if isinstance(raw.get("source"), dict):
-        raw["source"] = {name: _filled(item, variables) for name, item in raw["source"].items()}
+        raw["source"] = _filled(raw["source"], variables)
     try:
         feed = Feed.model_validate(raw)
     except ValidationError as error:
@@ -294,6 +244,10 @@ def load_all(folder: Path, env: Mapping[str, str] | None = None) -> dict[str, Fe
 
 
 def _filled(value: object, env: Mapping[str, str]) -> object:
+    if isinstance(value, dict):
+        return {name: _filled(item, env) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item, env) for item in value]
     if not isinstance(value, str):
         return value
     return _VARIABLE.sub(lambda hit: env.get(hit[1]) or (hit[2] if hit[2] is not None else hit[0]), value)

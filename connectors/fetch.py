@@ -21,7 +21,7 @@ from connectors.settings import ConnectorSettings
 from connectors.sources.files import FileWatch
 from connectors.sources.http import HttpPoll
 from connectors.sources.mqtt import MqttSubscription
-from connectors.sources.payload import Payload, Source
+from connectors.sources.payload import Messages, Payload, Source
 from connectors.state import FeedState, domain_key
 
 __all__ = ["Fetcher", "Minimised", "open_source", "prepare"]
@@ -41,7 +41,8 @@ def open_source(feed: Feed, settings: ConnectorSettings) -> Source:
         case HttpSource() as spec:
             return HttpPoll(spec, settings.egress_allow)
         case spec:
-            return MqttSubscription(spec, settings.mqtt, f"{settings.topic_prefix}datapolis-{feed.feed}")
+            name = f"{settings.topic_prefix}datapolis-{feed.feed}"
+            return MqttSubscription(spec, settings.mqtt, name, settings.egress_allow)
 
 
 def prepare(feed: Feed, settings: ConnectorSettings) -> Callable[[Decoded], Minimised]:
@@ -85,7 +86,10 @@ class Fetcher:
         payloads = source.payloads(self._place)
         try:
             async for payload in payloads:
-                await self._take(payload)
+                if isinstance(payload, Messages):
+                    await self._take_together(payload)
+                else:
+                    await self._take(payload)
                 on_answer()
         finally:
             aclose = getattr(payloads, "aclose", None)
@@ -106,6 +110,15 @@ class Fetcher:
             self._remember(payload, payload.skip + taken, done=False)
         self._remember(payload, payload.skip + taken, done=True)
         log.debug("payload taken", feed=self.feed.feed, payload=payload.name, records=taken)
+
+    async def _take_together(self, messages: Messages) -> None:
+        """Send all records of some messages at once, then let their sender forget them."""
+        found: list[Decoded] = []
+        for payload in messages.payloads:
+            found += self._decode(payload.stream, payload.name)
+        await self._send(found)
+        self._state.write("position", {"place": self._place, "rejected": self.rejected})
+        await messages.taken()
 
     def _remember(self, payload: Payload, records: int, *, done: bool) -> None:
         if not done and payload.entry is None:

@@ -17,6 +17,7 @@ from connectors.fetch import open_source, prepare
 from connectors.mapping import Mapper
 from connectors.names import Names
 from connectors.settings import ConnectorSettings
+from connectors.sources.payload import Messages
 
 __all__ = ["Trial", "try_file", "try_source"]
 
@@ -47,7 +48,8 @@ async def try_source(feed: Feed, names: Names, settings: ConnectorSettings, limi
     payloads = aiter(open_source(feed, settings).payloads({}))
     try:
         async with asyncio.timeout(timeout_s):
-            payload = await anext(payloads)
+            found = await anext(payloads)
+        payload = found.payloads[0] if isinstance(found, Messages) else found
         return _tried(feed, names, settings, payload.stream, payload.name, limit)
     except TimeoutError as error:
         raise FeedError(f"{feed.feed}: the source gave nothing in {timeout_s:g} s; try --sample FILE") from error

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
 
-__all__ = ["Payload", "Source"]
+__all__ = ["Messages", "Payload", "Source"]
 
 Place = dict[str, Any]
 
@@ -31,10 +31,21 @@ class Payload:
         return {**self.place, self.entry: {**self.place[self.entry], "rows": records, "done": done}}
 
 
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """Small payloads that came together. `taken` is awaited once Kafka holds them all: only then may the sender forget.
+
+    Where taking them fails, `taken` is not called; the source's generator is closed instead.
+    """
+
+    payloads: tuple[Payload, ...]
+    taken: Callable[[], Awaitable[None]]
+
+
 class Source(Protocol):
     """A source yields payloads for ever; it does I/O and nothing else."""
 
-    def payloads(self, place: Place) -> AsyncIterator[Payload]:
+    def payloads(self, place: Place) -> AsyncIterator[Payload | Messages]:
         """Yield payloads from `place` on.
 
         The caller keeps `place` up to date (`place.update(payload.after(..))`) while it takes a payload, and hands the

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +29,8 @@ from policies.domains import CityFileError, Domain, complaints
 __all__ = ["Admitted", "admit", "digest", "domain_types", "read"]
 
 T = TypeVar("T")
+_TAG = re.compile(r"\[([A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*)\]")
+_DEFAULT = "https://uri.etsi.org/ngsi-ld/default-context/"
 _KINDS = {
     "attribute": "attribution",
     "t:quota": "quota",
@@ -148,11 +151,21 @@ class _Admission:
         return types
 
     def _q(self, q: str, where: str) -> str:
-        node = self._parsed(where, lambda: parse_q(q, self._terms.expand))
+        tags = frozenset(_TAG.findall(q))
+        node = self._parsed(where, lambda: parse_q(q, lambda name: self._name_or_tag(name, tags)))
         printed = print_q(node)
         if parse_q(printed, str) != node:
             raise CityFileError(f"{self._path}: {where}: cannot be written in full names; say it more simply")
         return printed
+
+    def _name_or_tag(self, name: str, tags: Collection[str]) -> str:
+        """Expand a name; one that stands alone in brackets may be a language (4.9), which no context defines."""
+        try:
+            return self._terms.expand(name)
+        except ContextError:
+            if name not in tags:
+                raise
+            return _DEFAULT + name
 
     def _area(self, area: dict[str, Any], where: str) -> dict[str, Any]:
         if area.keys() != {"type", "coordinates"} or area["type"] not in ("Polygon", "MultiPolygon"):

@@ -127,6 +127,18 @@ def test_faults_are_refused(folder: Path, edit: Callable[[dict[str, Any]], objec
     assert refusal(folder, "rideflow-mobility", edit).startswith(text)
 
 
+def test_a_filter_may_name_a_language(folder: Path) -> None:
+    path = folder / "agreements" / "rideflow-mobility.jsonld"
+    source = json.loads(path.read_text())
+    source["permission"][0]["target"]["q"] = 'vehicleType[en]=="bus"'
+    path.write_text(json.dumps(source))
+    assert open_city(folder).agreement(path).body["permission"][0]["target"]["q"].endswith('=="bus"')
+    source["permission"][0]["target"]["q"] = 'en=="bus"'
+    path.write_text(json.dumps(source))
+    with pytest.raises(CityFileError, match="'en' is not defined by the @context"):
+        open_city(folder).agreement(path)
+
+
 def test_every_fault_is_named(folder: Path) -> None:
     text = refusal(folder, "rideflow-mobility", lambda d: d.update(colour="red", version=0, uid="x"))
     assert [line.split(": ")[-2].strip() for line in text.splitlines()] == ["uid", "version", "colour"]

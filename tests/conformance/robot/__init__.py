@@ -1,0 +1,1 @@
+"""The public NGSI-LD conformance suite (Robot Framework) against this broker, offline and on this machine alone."""

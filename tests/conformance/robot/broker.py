@@ -1,0 +1,36 @@
+"""A broker of its own for each folder of cases: a fresh database, the HTTP server and the sweeper of what expires."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from docker.local.stack import ROOT
+from tests.fixtures.broker import broker_process, free_port
+from tests.fixtures.postgres import Database
+
+__all__ = ["API", "fresh_broker"]
+
+API = "/ngsi-ld/v1"
+# The least page of the temporal API at which the suite's cases of paging by time page.
+_SETTINGS = {"DATAPOLIS_LOG_LEVEL": "error", "DATAPOLIS_EXPIRE_EVERY_S": "0.5", "DATAPOLIS_BATCH_MAX": "1000"}
+
+
+@contextmanager
+def fresh_broker(database: Database, environment: Mapping[str, str]) -> Iterator[str]:
+    """Run it; give the base of its API."""
+    given = {"DATAPOLIS_EGRESS_ALLOW": "127.0.0.0/8,::1/128", **_SETTINGS, **environment}
+    with broker_process(database, given) as running:
+        sweeper = subprocess.Popen(
+            [sys.executable, "-m", "broker", "work", "expire"],
+            cwd=ROOT,
+            env={**os.environ, **database.environment(), **given, "DATAPOLIS_ADMIN_PORT": str(free_port())},
+        )
+        try:
+            yield running.url + API
+        finally:
+            sweeper.terminate()
+            sweeper.wait(20)

@@ -1,0 +1,113 @@
+"""The table of results, `tests/conformance/RESULTS.md`: counts by folder, and each failure with its clause."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from tests.conformance.robot.cases import Case, Outcome
+
+__all__ = ["Run", "explanations", "group", "report", "unexplained"]
+
+_HERE = Path(__file__).parent
+FLOOR = 0.98
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One pass over the suite. `decisions` counts decisions by folder, where policies were on."""
+
+    access: str
+    outcomes: Mapping[Case, Outcome]
+    decisions: Mapping[str, int] = field(default_factory=dict)
+    filters: Mapping[str, int] = field(default_factory=dict)
+
+
+def group(case: Case) -> str:
+    """Give the group of a case: the first two folders (jsonldContext: the first)."""
+    parts = case.file.split("/")
+    return parts[0] if parts[0] == "jsonldContext" else "/".join(parts[:2])
+
+
+def subgroup(case: Case) -> str:
+    """Give the row of a case: the first three folders."""
+    return "/".join(case.folder.split("/")[:3])
+
+
+def explanations() -> dict[str, str]:
+    """Why each case that fails does, by file and name (`file: name`)."""
+    found: dict[str, str] = yaml.safe_load((_HERE / "explained.yaml").read_text()) or {}
+    return found
+
+
+def key(case: Case) -> str:
+    """How `explained.yaml` names a case."""
+    return f"{case.file}: {case.name}"
+
+
+def unexplained(runs: Sequence[Run]) -> list[str]:
+    """Name the cases that fail without a reason given, and the reasons of cases that pass in every run."""
+    reasons = explanations()
+    failed = {key(case) for run in runs for case, outcome in run.outcomes.items() if not outcome.passed}
+    ran = {key(case) for run in runs for case in run.outcomes}
+    return [f"fails unexplained: {name}" for name in sorted(failed - reasons.keys())] + [
+        f"explained, but passes: {name}" for name in sorted((reasons.keys() & ran) - failed)
+    ]
+
+
+def report(runs: Sequence[Run], suite_commit: str) -> str:
+    """Write the whole file."""
+    rows = sorted({subgroup(case) for run in runs for case in run.outcomes})
+    heads = [column for run in runs for column in _heads(run)]
+    lines = [
+        "# The NGSI-LD conformance suite, case by case",
+        "",
+        "Written by `make conformance SUITE=PATH`, which repeats it offline. Suite: marek-mraz/ngsi-ld-test-suite",
+        f"(ETSI's suite with extensions) at `{suite_commit}`; a fresh database for each folder. *open*: no policies.",
+        "*governed*: policies enforced, the anonymous party with one grant per type, each with a filter that is true",
+        "of the suite's data; *decisions* are those audited, *filtered* SQL statements that carried a grant's filter.",
+        "",
+        f"| group | {' | '.join(heads)} |",
+        f"|---|{'---|' * len(heads)}",
+    ]
+    lines += [f"| {row} | {' | '.join(cell for run in runs for cell in _cells(run, row))} |" for row in rows]
+    lines += [f"| **all** | {' | '.join(cell for run in runs for cell in _cells(run, None))} |", "", "## By group", ""]
+    for run in runs:
+        lines += [f"- {run.access}: " + "; ".join(_share(run, name) for name in _groups(run))]
+    lines += ["", "## Failures, each by clause", ""]
+    reasons = explanations()
+    failed = sorted({case for run in runs for case, outcome in run.outcomes.items() if not outcome.passed})
+    for case in failed:
+        where = ", ".join(run.access for run in runs if case in run.outcomes and not run.outcomes[case].passed)
+        lines.append(f"- `{case.file}` {case.name} ({where}): {reasons.get(key(case), 'not explained yet')}")
+    return "\n".join(lines if failed else [*lines, "None."]) + "\n"
+
+
+def _heads(run: Run) -> list[str]:
+    return [run.access, "decisions", "filtered"] if run.decisions else [run.access]
+
+
+def _cells(run: Run, row: str | None) -> list[str]:
+    chosen = [one for case, one in run.outcomes.items() if row is None or subgroup(case) == row]
+    cells = [f"{sum(one.passed for one in chosen)}/{len(chosen)}"]
+    if run.decisions:
+        cells += [_total(counts, row) for counts in (run.decisions, run.filters)]
+    return cells
+
+
+def _total(counts: Mapping[str, int], row: str | None) -> str:
+    return str(sum(number for folder, number in counts.items() if row is None or f"{folder}/".startswith(f"{row}/")))
+
+
+def _groups(run: Run) -> list[str]:
+    return sorted({group(case) for case in run.outcomes})
+
+
+def _share(run: Run, name: str) -> str:
+    counts = Counter(one.passed for case, one in run.outcomes.items() if group(case) == name)
+    share = counts[True] / (counts[True] + counts[False])
+    return f"{name} {share:.1%}" + ("" if share >= FLOOR else f" (below {FLOOR:.0%})")

@@ -1,0 +1,47 @@
+"""The table of the suite's results counts as it says, and complains of what nobody has explained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from docker.local.console import Trouble
+from tests.conformance.robot import results, suite
+from tests.conformance.robot.cases import Case, Outcome
+from tests.conformance.robot.results import Run, report, unexplained
+
+GOOD = Case("jsonldContext/Provision/AddContext/050_01.robot", "050_01_01 Add")
+BAD = Case("ContextInformation/Provision/Entities/CreateEntity/001_01.robot", "001_01_01 Create")
+
+
+def run(access: str, *passed: bool) -> Run:
+    """Make a run of the two cases."""
+    outcomes = {case: Outcome(case, ok, "") for case, ok in zip((GOOD, BAD), passed, strict=True)}
+    return Run(access, outcomes, {BAD.folder: 7} if access == "governed" else {}, {BAD.folder: 3})
+
+
+def test_table_counts_by_group_and_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row per group, passes over cases, decisions and filtered statements of governed runs only."""
+    monkeypatch.setattr(results, "explanations", lambda: {results.key(BAD): "5.6.1.4: says so"})
+    text = report([run("open", True, False), run("governed", True, True)], "abc1234")
+    assert "| group | open | governed | decisions | filtered |" in text
+    assert "| ContextInformation/Provision/Entities | 0/1 | 1/1 | 7 | 3 |" in text
+    assert "| jsonldContext/Provision/AddContext | 1/1 | 1/1 | 0 | 0 |" in text
+    assert "| **all** | 1/2 | 2/2 | 7 | 3 |" in text
+    assert "- open: ContextInformation/Provision 0.0% (below 98%); jsonldContext 100.0%" in text
+    assert text.endswith(f"- `{BAD.file}` {BAD.name} (open): 5.6.1.4: says so\n")
+
+
+def test_failures_need_a_reason_and_reasons_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways: an unexplained failure, and a reason for what passes."""
+    monkeypatch.setattr(results, "explanations", dict)
+    assert unexplained([run("open", True, False)]) == [f"fails unexplained: {results.key(BAD)}"]
+    monkeypatch.setattr(results, "explanations", lambda: {results.key(GOOD): "?"})
+    assert unexplained([run("open", True, True)]) == [f"explained, but passes: {results.key(GOOD)}"]
+
+
+def test_something_else_is_no_suite(tmp_path: Path) -> None:
+    """A folder without the suite's cases is refused with what to do."""
+    with pytest.raises(Trouble, match="has no folder TP/NGSI-LD"):
+        suite.copied(tmp_path, tmp_path / "copy", "http://127.0.0.1:1")

@@ -1,0 +1,74 @@
+"""How far a long proof has come: kept in a file for as long as the code is the same, shown as a bar."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from docker.local.stack import LOCAL, ROOT
+
+__all__ = ["Progress"]
+
+
+class Progress:
+    """Which numbers of a proof are done, each with a figure of its own. Kept with DATAPOLIS_PROVE=1 only."""
+
+    def __init__(self, name: str, seed: int, wanted: int, path: Path | None) -> None:
+        self._wanted = wanted
+        self._path = path
+        self._done: dict[str, int] = {}
+        if path is not None and path.is_file():
+            self._done = json.loads(path.read_text())
+        self._bar = Bar(
+            TextColumn(f"{name} seed {seed}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            disable=path is None,
+        )
+        self._task = self._bar.add_task(name, total=wanted, completed=len(self._done))
+
+    @classmethod
+    def of(cls, name: str, seed: int, wanted: int) -> Progress:
+        """Take up a proof by its name, its seed and the code that it is about."""
+        if os.environ.get("DATAPOLIS_PROVE") != "1":
+            return cls(name, seed, wanted, None)
+        digest = hashlib.sha256()
+        for package in ("broker", "policies", "tests/oracle"):
+            for path in sorted((ROOT / package).rglob("*.*")):
+                if path.suffix in (".py", ".sql", ".rego"):
+                    digest.update(path.read_bytes())
+        folder = LOCAL / "prove"
+        folder.mkdir(parents=True, exist_ok=True)
+        return cls(name, seed, wanted, folder / f"{name}-{seed}-{wanted}-{digest.hexdigest()[:16]}.json")
+
+    def __enter__(self) -> Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def left(self) -> Iterator[int]:
+        """Give the numbers that are still to be done."""
+        yield from (number for number in range(self._wanted) if str(number) not in self._done)
+
+    def add(self, number: int, figure: int) -> None:
+        """Note that a number is done."""
+        self._done[str(number)] = figure
+        self._bar.advance(self._task)
+        if self._path is not None:
+            self._path.write_text(json.dumps(self._done))
+
+    def total(self) -> int:
+        """Add the figures up."""
+        return sum(self._done.values())
