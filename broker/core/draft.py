@@ -100,14 +100,14 @@ class Draft:
         was: str | None = None
         before = ""
         if entry is None:
-            value: Instance | list[Instance] = instance if not dataset_id else [instance]
+            value: Instance | list[Instance] = instance
             self.names.append(name)
-            self.segs.append(text if not dataset_id else segments.segment(value))
+            self.segs.append(text)
             self.meta[name] = entry = {}
         else:
             at = self.names.index(name)
             before = self.segs[at]
-            if not dataset_id and entry.keys() == {""}:
+            if entry.keys() == {dataset_id}:
                 was, value = before, instance
                 self.segs[at] = text
             else:
@@ -335,7 +335,7 @@ def _slot(name: str, dataset_id: str) -> str:
 
 
 def _packed(found: list[Instance]) -> Instance | list[Instance]:
-    return found[0] if len(found) == 1 and "datasetId" not in found[0] else found
+    return found[0] if len(found) == 1 else found
 
 
 def _key(stored: list[str] | None) -> Key:

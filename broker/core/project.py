@@ -60,7 +60,7 @@ def project(doc: Doc, projection: Projection) -> Doc:
             continue
         kept = [one for one in instances(value) if dataset_of(one) in projection.datasets]
         if kept:
-            found[member] = kept[0] if len(kept) == 1 and "datasetId" not in kept[0] else kept
+            found[member] = kept[0] if len(kept) == 1 else kept
     return found
 
 

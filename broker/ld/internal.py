@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import orjson
 
-from broker.core.entity import CORE, ENTITY_MEMBERS, INSTANCE_MEMBERS, Doc, Instance
+from broker.core.entity import ENTITY_MEMBERS, INSTANCE_MEMBERS, PROOF, Doc, Instance
 from broker.core.errors import BadRequestData
 from broker.core.ids import NULL
-from broker.core.plain import is_plain
+from broker.core.plain import is_plain, may_be_plain
 from broker.core.render import Form, SysAttrs, compact_instances, render
 from broker.core.validate import MAX_DEPTH, Nulls, check_doc, infer
 from broker.ld.active import Active
@@ -38,7 +38,6 @@ __all__ = [
 STAMPS: Final = frozenset({"createdAt", "modifiedAt", "deletedAt", "instanceId"})
 """System times and ids that answers carry; a request may send them back, to no effect."""
 ENTITY_LEVEL: Final = ENTITY_MEMBERS | STAMPS
-_PROOF: Final = CORE + "ngsildproof"
 _SEALED: Final = frozenset({"entityIdSealed", "entityTypeSealed"})
 
 
@@ -72,7 +71,8 @@ def _entity(body: Any, active: Active, plain: set[str]) -> Doc:
             continue
         if type(value) is dict:
             attr = active.attribute(key)
-            if attr is not None and attr not in doc and active.core_names_stand and is_plain(value):
+            fits = attr is not None and attr not in doc and active.core_names_stand and is_plain(value)
+            if attr is not None and fits and may_be_plain(attr, value):
                 doc[attr] = value if next(iter(value)) == "type" else {"type": value["type"], **value}
                 plain.add(attr)
                 continue
@@ -84,7 +84,7 @@ def _entity(body: Any, active: Active, plain: set[str]) -> Doc:
             name, inner = member, _dotted(value) if member == "expiresAt" else value
         elif member == "scope":
             name, inner = "scope", _scopes(value)
-        elif member in STAMPS:
+        elif member in STAMPS and member != "instanceId":
             continue
         elif member in INSTANCE_MEMBERS:
             raise BadRequestData(f"{key}: the core @context defines it as no attribute, so it cannot name one (4.5.1)")
@@ -143,9 +143,8 @@ def attribute(raw: Any, active: Active, path: str, name: str, depth: int = 0) ->
     found = infer(raw, path)
     if isinstance(found, list):
         several = [_instance(one, active, f"{path}[{at}]", name, depth) for at, one in enumerate(found)]
-        return several[0] if len(several) == 1 and "datasetId" not in several[0] else several
-    one = _instance(found, active, path, name, depth)
-    return [one] if "datasetId" in one and not depth else one
+        return several[0] if len(several) == 1 else several
+    return _instance(found, active, path, name, depth)
 
 
 def _instance(raw: Instance, active: Active, path: str, name: str, depth: int) -> Instance:
@@ -173,13 +172,15 @@ def _instance(raw: Instance, active: Active, path: str, name: str, depth: int) -
 
 def member_of(key: str, active: Active, name: str) -> str:
     """Give a key inside an instance of the attribute `name`: a core member's short name, or an IRI."""
-    return active.member(key) if name != _PROOF or key not in _SEALED else key
+    return active.member(key) if name != PROOF or key not in _SEALED else key
 
 
 def member_value(member: str, given: Any, kind: Any, active: Active, path: str, name: str) -> Any:
     """Expand the value of a core member of an instance."""
     if member == "value" or member == "valueList":
-        if kind == "GeoProperty" or name == _PROOF or not isinstance(given, dict | list):
+        if kind == "GeoProperty" and isinstance(given, str):
+            return _geometry(given)
+        if kind == "GeoProperty" or name == PROOF or not isinstance(given, dict | list):
             return given
         return value(given, active, path)
     if member in ("vocab", "objectType", "valueType", "entityTypeSealed"):
@@ -189,6 +190,15 @@ def member_value(member: str, given: Any, kind: Any, active: Active, path: str, 
     if member in ("observedAt", "expiresAt"):
         return _dotted(given)
     return given
+
+
+def _geometry(text: str) -> Any:
+    """Read a geometry that is written as a string (4.7.2); what is none stays as it is, which is a fault."""
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    return found if isinstance(found, dict) else text
 
 
 def value(given: dict[str, Any] | list[Any], active: Active, path: str) -> Any:

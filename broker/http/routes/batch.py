@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broker.core.errors import BadRequestData, NgsiLdError
+from broker.core.errors import AlreadyExists, BadRequestData, NgsiLdError
 from broker.core.ids import parse_entity_id
 from broker.core.patch import ChangeKind
 from broker.core.validate import Nulls
@@ -137,6 +137,10 @@ async def _write(call: Call, changes: list[Change], errors: Errors) -> Response:
 
     outcomes, prepared = await write_batch(call.services.pool, call.tenant, call.schema, changes, guards, seal)
     errors = [*errors, *((one.entity, one.error) for one in outcomes if one.error is not None)]
-    success = [one.entity for one in outcomes if one.error is None]
+    for one, change in zip(outcomes, changes, strict=True):
+        if one.skipped:
+            names = ", ".join(change.label(name) for name in one.skipped)
+            errors.append((one.entity, AlreadyExists(f"{one.entity} has {names}, which noOverwrite leaves as is")))
+    success = [one.entity for one in outcomes if one.error is None and not one.skipped]
     created = [one.entity for one in outcomes if one.result == "created"]
     return answers.batch_result(call, prepared, success, errors, created)

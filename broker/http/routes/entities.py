@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broker.core.errors import BadRequestData
+from broker.core.errors import BadRequestData, InvalidRequest
 from broker.core.ids import parse_entity_id
 from broker.core.parse_type import parse_type
 from broker.core.query import Node
@@ -39,6 +39,8 @@ async def create(request: Request) -> Response:
     call = await enter(request, "publish", creates=True)
     params.parse(request.scope["query_string"], ())
     body = await negotiate.body(request, call.services.settings.body_max_bytes)
+    if body.data == {}:
+        raise InvalidRequest("the body: an empty object is no entity")
     active = await context_of_body(call.services.contexts, body, body.data)
     doc = accept(body.data, active)
     change = Change("create", doc["id"], doc, cause=call.cause, label=active.attr)
@@ -171,9 +173,18 @@ async def merge(request: Request, entity_id: str) -> Response:
     return answers.written(target.call, prepared, 204, outcome.error, {})
 
 
+@router.put("/entities", include_in_schema=False)
 @router.put("/entities/", include_in_schema=False)
+@router.patch("/entities", include_in_schema=False)
 @router.patch("/entities/", include_in_schema=False)
+@router.post("/entities//attrs", include_in_schema=False)
+@router.post("/entities//attrs/", include_in_schema=False)
+@router.patch("/entities//attrs", include_in_schema=False)
+@router.patch("/entities//attrs/", include_in_schema=False)
+@router.patch("/entities//attrs/{attr:path}", include_in_schema=False)
+@router.put("/entities//attrs/{attr:path}", include_in_schema=False)
+@router.delete("/entities//attrs/{attr:path}", include_in_schema=False)
 async def no_target(request: Request) -> Response:
-    """Refuse to replace or merge an entity that the path does not name (5.6.17.4, 5.6.18.4)."""
+    """Refuse to change an entity that the path does not name (5.6.2.4 to 5.6.5.4, 5.6.17.4 to 5.6.19.4)."""
     await enter(request, "publish")
     raise BadRequestData("the path names no entity: give its id after /entities/")

@@ -39,7 +39,7 @@ def test_members(projection: Projection, members: set[str]) -> None:
 
 def test_instances_by_dataset() -> None:
     assert project(DOC, Projection(datasets=frozenset({""})))[B] == ONE
-    assert project(DOC, Projection(datasets=frozenset({"urn:d:2"})))[B] == [TWO]
+    assert project(DOC, Projection(datasets=frozenset({"urn:d:2"})))[B] == TWO
 
 
 def test_language_ranges_best_first() -> None:
