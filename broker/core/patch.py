@@ -151,7 +151,7 @@ def _scope(draft: Draft, change: Change, scope: list[str]) -> None:
         draft.drop_scope()
     elif change.kind == "update" and draft.scopes is None:
         # 5.6.2: an update replaces a scope and does not bring one
-        return
+        draft.skipped.append(_SCOPE)
     elif not change.overwrite and draft.scopes is not None:
         draft.take_scope(list(dict.fromkeys([*draft.scopes, *scope])), draft.request_key)
     else:

@@ -94,16 +94,17 @@ def refusal(call: Call) -> Refuse:
 
 
 def update_result(target: Target, change: Change, outcome: Outcome, prepared: Prepared) -> Response:
-    """Answer a change of several attributes: 204, or 207 with those that were not to be overwritten (5.2.18).
+    """Answer a change of several attributes: 204, or 207 with those that stayed as they were (5.2.18).
 
     SPEC 5.2.18: an UpdateResult carries no @context, so its names are the expanded ones.
     """
     if outcome.error is not None or not outcome.skipped:
         return answers.written(target.call, prepared, 204, outcome.error, {})
     names = [name for name in change.doc or () if name not in ENTITY_MEMBERS]
-    reason = "it exists, and noOverwrite was asked for"
+    reasons = {"scope": "the entity has no scope, and an update does not bring one (5.6.2)"}
+    there = "it exists, and noOverwrite was asked for"
     body = {
         "updated": [name for name in names if name not in outcome.skipped],
-        "notUpdated": [{"attributeName": name, "reason": reason} for name in outcome.skipped],
+        "notUpdated": [{"attributeName": name, "reason": reasons.get(name, there)} for name in outcome.skipped],
     }
     return Response(orjson.dumps(body), 207, target.call.headers(prepared.receipt), media_type=JSON)

@@ -98,8 +98,10 @@ async def test_update_replaces_adds_and_removes(api: Api) -> None:
 
 async def test_update_replaces_a_scope_and_does_not_bring_one(api: Api) -> None:
     await made(api, a=number(1))
-    assert (await api.call("PATCH", ATTRS, {"scope": "/s"})).status == 204
-    assert "scope" not in await seen(api)
+    answer = await api.call("PATCH", ATTRS, {"scope": "/s", "a": 2})
+    assert (answer.status, answer.json["updated"]) == (207, [DEFAULT + "a"])
+    assert [one["attributeName"] for one in answer.json["notUpdated"]] == ["scope"]
+    assert await seen(api) == {"a": number(2)}
     assert (await api.post(ATTRS, {"scope": "/s"})).status == 204
     assert (await api.call("PATCH", ATTRS, {"scope": ["/t", "/u"]})).status == 204
     assert (await seen(api))["scope"] == ["/t", "/u"]

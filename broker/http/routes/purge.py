@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -29,9 +30,9 @@ __all__ = ["router"]
 router = APIRouter(prefix=answers.BASE)
 
 SCOPE = "scope"
-_KNOWN = frozenset(
-    {"coordinates", "drop", "geometry", "geoproperty", "georel", "id", "idPattern", "keep", "q", "scopeQ", "type"}
-)
+_QUOTED = re.compile(r'"[^"]*"')
+_GEO = ("coordinates", "geometry", "geoproperty", "georel")
+_KNOWN = frozenset({"attrs", "type", "id", "idPattern", "q", "scopeQ", "drop", "keep", *_GEO})
 
 
 @router.delete("/entities")
@@ -41,6 +42,7 @@ async def purge(request: Request) -> Response:
     call = await enter(request, "delete")
     given = params.parse(request.scope["query_string"], _KNOWN)
     active = await call.services.contexts.resolve(negotiate.link_context(request))
+    _no_links(given)
     drop, keep = _names(given, "drop", active), _names(given, "keep", active)
     if drop and keep:
         raise BadRequestData("keep: contradicts drop; give one of them")
@@ -77,6 +79,12 @@ def _query(given: Mapping[str, str], active: Active, settings: BrokerSettings, d
         found = replace(found, where=And((found.where, named)))
     querying.too_wide(given, found.where)
     return found
+
+
+def _no_links(given: Mapping[str, str]) -> None:
+    for name in ("q", "attrs", "keep", "drop"):
+        if "{" in _QUOTED.sub("", given.get(name, "")):
+            raise BadRequestData(f"{name}: a purge does not look at linked entities (5.6.21.4)")
 
 
 def _names(given: Mapping[str, str], parameter: str, active: Active) -> list[str]:
