@@ -1,4 +1,4 @@
-"""Command line of the catalog: `serve`, `assess`, `validate`."""
+"""Command line of the catalog: `serve`, `assess`, `verify`, `validate`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import orjson
 import structlog
 import typer
 import uvloop
@@ -23,6 +24,8 @@ from catalog.document import DocumentError, read_document
 from catalog.schemas import write_schemas
 from catalog.settings import Settings
 from catalog.store.connect import open_pool
+from catalog.verify import VerifyError
+from catalog.verify import verify as verify_catalog
 from policies.domains import CityFileError
 from policies.egress import session
 
@@ -122,6 +125,34 @@ def validate(
     report = check(graph)
     _print(source, report, warnings)
     raise typer.Exit(1 if report.violations else 0)
+
+
+@app.command()
+def verify(
+    url: Annotated[str, typer.Argument(help="Address of a catalog, such as http://127.0.0.1:8000")],
+    wait: Annotated[float | None, typer.Option(help="Seconds for which differences are read again.")] = None,
+    key: Annotated[Path | None, typer.Option(help="File of the keys (JWK Set) to trust, instead of its own.")] = None,
+) -> None:
+    """Recompute every verdict of a catalog from public evidence, over HTTP alone; exit 1 where one does not hold."""
+    settings = Settings()
+
+    async def run() -> bool:
+        keys = orjson.loads(key.read_bytes())["keys"] if key else ()
+        async with session(settings.egress, settings.read_timeout_s) as http:
+            report = await verify_catalog(http, url, wait, keys)
+        for domain, status in report.verdicts:
+            wrong = [f for f in report.findings if f.domain == domain]
+            print(f"{domain}: {status}. {'DOES NOT HOLD' if wrong else 'Holds'}.")
+            for finding in wrong:
+                print(f"  {finding.gate}: {finding.text}")
+        return not report.findings and bool(report.verdicts)
+
+    try:
+        holds = asyncio.run(run())
+    except (VerifyError, OSError, ValueError, KeyError) as error:
+        typer.echo(f"{type(error).__name__}: {error}", err=True)
+        raise typer.Exit(2) from error
+    raise typer.Exit(0 if holds else 1)
 
 
 def _print(source: str, report: Report, warnings: bool) -> None:

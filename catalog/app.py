@@ -11,7 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from catalog.broker import Broker
 from catalog.catalogue import Reader
 from catalog.city import read_city
-from catalog.http import health, problems, routes
+from catalog.http import health, problems, readiness, routes
 from catalog.http.headers import HeadAsGet, SecurityHeaders
 from catalog.portal import pages
 from catalog.portal.live import LiveMap
@@ -50,7 +50,7 @@ def create_app(settings: Settings | None = None, trust_settings: PolicySettings 
     problems.install(app)
     app.add_middleware(HeadAsGet)
     app.add_middleware(SecurityHeaders)
-    for part in (health.router, routes.router, pages.router):
+    for part in (health.router, readiness.router, routes.router, pages.router):
         app.include_router(part)
     app.include_router(trust.router, prefix="/trust")
     app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import aiohttp
@@ -18,29 +19,30 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from catalog.broker import Broker, BrokerRefused, BrokerUnavailable
 from catalog.city import City
-from catalog.harvest import FEED, MEASUREMENT, harvest
-from catalog.readiness import Sources, Verdict, assess
+from catalog.dataset import Harvest, TypeCount
+from catalog.evidence import Verdict
+from catalog.harvest import counted
+from catalog.readiness import assess
+from catalog.reading import read, sources
 from catalog.settings import Settings
-from catalog.store import rounds
+from catalog.sign import VerdictKey
+from catalog.store import keys, rounds
 from catalog.store.connect import Conn, Pool, StoreUnavailable, assessor_lock, translated
-from catalog.terms import TermsUnavailable, agreements
+from catalog.terms import TermsUnavailable, domains
 from catalog.tokens import ServiceToken, TokenUnavailable
+from policies.domains import CityFileError
 
-__all__ = ["Assessor", "sources"]
+__all__ = ["Assessor"]
 
 _log = structlog.get_logger("catalog.assess")
 _ROUNDS = Counter("catalog_rounds_total", "Rounds of assessment by outcome", ["outcome"])
 _SECONDS = Histogram("catalog_round_seconds", "Time of one round", buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30))
 _GOVERNED = Gauge("catalog_governed", "1 while a domain is at governed readiness", ["domain"])
 
-_AWAY = (BrokerUnavailable, BrokerRefused, TokenUnavailable, TermsUnavailable, StoreUnavailable)
+_COUNTED = 25
+"""Domains whose entities are counted in one round."""
 
-
-def sources(settings: Settings) -> Sources:
-    """The public URLs at which an outsider finds what the gates looked at."""
-    catalog, entities = settings.catalog_url.rstrip("/"), f"{settings.broker_for_others}/ngsi-ld/v1/entities?type="
-    terms = f"{catalog}/trust/terms/{{domain}}"
-    return Sources(terms, terms, entities + FEED.replace("#", "%23"), entities + MEASUREMENT.replace("#", "%23"))
+_AWAY = (BrokerUnavailable, BrokerRefused, TokenUnavailable, TermsUnavailable, StoreUnavailable, CityFileError)
 
 
 class Assessor:
@@ -50,21 +52,44 @@ class Assessor:
         self._settings, self._city, self._pool, self._http = settings, city, pool, http
         token = ServiceToken(http, settings.token_url, settings.catalog_client_id, settings.client_secret)
         self._broker = Broker(http, settings.broker_url, token, settings.catalog_purpose)
+        self._key: VerdictKey | None = None
+        self._counts: dict[str, tuple[TypeCount, ...]] = {}
+        self._next = 0
 
     async def once(self, conn: Conn) -> list[Verdict]:
         """One round on a connection that holds the lock. Raises one of the errors in `_AWAY`."""
-        city = self._city()
-        terms = await agreements(self._http, self._settings.catalog_url, city.domains, city.machinery)
-        harvests = await harvest(self._broker, city.domains, terms)
+        city, settings = self._city(), self._settings
+        declared = city.declared(await domains(self._http, settings.catalog_url))
+        found = await read(self._http, settings.catalog_url, self._broker, declared, city.machinery)
+        harvests = await self._with_counts(found)
         now = datetime.now(UTC)
-        verdicts = [assess(h, now, sources(self._settings), self._settings.evidence_ttl_s) for h in harvests]
+        where = sources(settings.catalog_url, settings.broker_for_others)
+        verdicts = [assess(h, now, where, settings.evidence_ttl_s) for h in harvests]
         with translated():
-            changed = await rounds.save(conn, harvests, verdicts, now)
+            key = await self._signing(conn)
+            changed = await rounds.save(conn, harvests, verdicts, now, key.sign)
         for verdict in verdicts:
             _GOVERNED.labels(verdict.domain).set(verdict.status == "governed")
             if verdict.domain in changed:
                 _log.info("verdict", domain=verdict.domain, status=verdict.status, failing=verdict.failing)
         return verdicts
+
+    async def _signing(self, conn: Conn) -> VerdictKey:
+        """The key, made at the first round ever, and published before it signs."""
+        if self._key is None:
+            key = await asyncio.to_thread(VerdictKey.load, self._settings.state / "readiness.key")
+            await keys.publish(conn, key.kid, key.jwk)
+            self._key = key
+        return self._key
+
+    async def _with_counts(self, found: list[Harvest]) -> list[Harvest]:
+        """The harvests with the counts of their types. They are for people, not for the gates: where there are many
+        domains each round counts some of them, in turn, and the others keep what was counted last."""
+        turn = [h.domain for h in found[self._next : self._next + _COUNTED]]
+        self._next = self._next + _COUNTED if self._next + _COUNTED < len(found) else 0
+        fresh = [h.domain for h in found if h.domain.name not in self._counts][:_COUNTED]
+        self._counts |= await counted(self._broker, list({d.name: d for d in (*turn, *fresh)}.values()))
+        return [replace(h, counts=self._counts.get(h.domain.name, ())) for h in found]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Assess every interval until told to stop. What is away is named once and tried again."""

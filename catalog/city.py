@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from catalog.dataset import Agent, DomainFacts
+import yaml
+
+from catalog.dataset import Agent, DomainFacts, Origin
 from catalog.harvest import PLATFORM
-from policies import durations, purposes
+from policies import durations
+from policies.agreements.lifecycle import domain_body
+from policies.agreements.terms import ContextError
 from policies.city import CityFolder, open_city
-from policies.domains import Domain
+from policies.domains import CityFileError
 
-__all__ = ["City", "read_city"]
+__all__ = ["City", "facts", "read_city"]
 
 
 @dataclass(frozen=True, slots=True)
 class City:
     """The city: its name, its languages (the first is the pages'), its parties by URN, and its domains in order.
 
-    `machinery` are the parties that are services of the platform itself.
+    `machinery` are the parties that are services of the platform itself; `origins` are the feeds that it declares.
     """
 
     name: str
@@ -27,6 +33,7 @@ class City:
     parties: Mapping[str, str]
     domains: tuple[DomainFacts, ...]
     machinery: frozenset[str] = frozenset()
+    origins: tuple[Origin, ...] = field(default=())
 
     @property
     def publisher(self) -> Agent:
@@ -37,39 +44,89 @@ class City:
         """A party with its name; the city where none is named."""
         return Agent(party, self.parties.get(party, party)) if party else self.publisher
 
+    def declared(self, bodies: Mapping[str, Mapping[str, Any]]) -> list[DomainFacts]:
+        """The city's domains, in its order, as the trust has them in force; those not in force are left out."""
+        return [
+            facts(bodies[d.name], self.parties, self.languages, dict(d.terms)) for d in self.domains if d.name in bodies
+        ]
+
 
 def read_city(folder: Path) -> City:
     """Read the city folder, without the platform's own domain. Raises policies.domains.CityFileError."""
     found = open_city(folder)
-    domains = tuple(_facts(found, d) for d in found.domains.values() if d.tenant != PLATFORM)
-    machinery = frozenset(c.party for c in found.city.clients.values() if c.tier == "service")
-    return City(found.city.name, tuple(found.city.languages), found.city.parties, domains, machinery)
+    city = found.city
+    domains = tuple(
+        facts(domain_body(found, d), city.parties, city.languages, dict(zip(found.types(d), d.types, strict=True)))
+        for d in found.domains.values()
+        if d.tenant != PLATFORM
+    )
+    machinery = frozenset(c.party for c in city.clients.values() if c.tier == "service")
+    return City(city.name, tuple(city.languages), city.parties, domains, machinery, tuple(_origins(found)))
 
 
-def _facts(city: CityFolder, domain: Domain) -> DomainFacts:
-    """A declaration with its names expanded and its texts in the city's first language."""
-    types = tuple(city.types(domain))
-    names, languages = city.city.parties, city.city.languages
+def facts(
+    body: Mapping[str, Any], names: Mapping[str, str], languages: Sequence[str], terms: Mapping[str, str]
+) -> DomainFacts:
+    """A domain as the trust publishes it (names in full), with its texts in the first language that it has."""
+    kept, fresh = body.get("retention") or {}, body.get("freshness")
+    targets: Mapping[str, Any] = body.get("targets") or {}
     return DomainFacts(
-        domain.name,
-        _text(domain.title, languages),
-        _text(domain.description, languages) if domain.description else None,
-        domain.tenant,
-        types,
-        domain.classification,
-        tuple((iri, name) for iri, name in zip(types, domain.types, strict=True) if ":" not in name),
-        domain.owner,
-        names.get(domain.owner) if domain.owner else None,
-        domain.steward,
-        names.get(domain.steward) if domain.steward else None,
-        domain.contact.removeprefix("mailto:") if domain.contact else None,
-        domain.licence,
-        domain.theme,
-        tuple(purposes.iri(p) for p in domain.purposes),
-        tuple((str(dimension), target.value) for dimension, target in domain.targets.items()),
-        durations.parse(domain.freshness).total_seconds() if domain.freshness else None,
+        body["name"],
+        _text(body["title"], languages),
+        _text(body["description"], languages) if body.get("description") else None,
+        body["tenant"],
+        tuple(body["types"]),
+        body["classification"],
+        tuple((iri, terms[iri]) for iri in body["types"] if ":" not in terms.get(iri, ":")),
+        body.get("owner"),
+        names.get(body.get("owner") or ""),
+        body.get("steward"),
+        names.get(body.get("steward") or ""),
+        (body.get("contact") or "").removeprefix("mailto:") or None,
+        body.get("licence"),
+        body.get("theme"),
+        tuple(body.get("purposes") or ()),
+        tuple((dimension, target["value"]) for dimension, target in targets.items()),
+        durations.parse(fresh).total_seconds() if fresh else None,
+        tuple((dimension, target["reason"]) for dimension, target in targets.items()),
+        tuple(_kept(kept)),
     )
 
 
-def _text(texts: Mapping[str, str], languages: list[str]) -> str:
+def _kept(rules: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What is kept how long, as ISO 8601 durations."""
+    found = [(label, rules[name]) for name, label in _KEPT.items() if rules.get(name)]
+    raw = rules.get("raw_days")
+    return [*found, ("raw records", f"P{raw}D")] if raw else found
+
+
+_KEPT = {"state": "current state", "history": "history", "audit": "audit records"}
+
+
+def _text(texts: Mapping[str, str], languages: Sequence[str]) -> str:
     return next((texts[language] for language in languages if language in texts), next(iter(texts.values())))
+
+
+def _origins(city: CityFolder) -> list[Origin]:
+    """The feeds that the city declares. How they are fetched and mapped is the connectors' to check."""
+    return [_origin(city, path) for path in sorted((city.folder / "feeds").glob("*.yaml"))]
+
+
+def _origin(city: CityFolder, path: Path) -> Origin:
+    try:
+        text = path.read_text(encoding="utf-8")
+        given = yaml.safe_load(text)
+        mapping = given.get("mapping") or []
+        kinds = [m["type"] for m in (mapping if isinstance(mapping, list) else [mapping])]
+        types = [city.terms.expand(k) for kind in kinds for k in (kind if isinstance(kind, list) else [kind])]
+        return Origin(
+            given["feed"],
+            given.get("title") or given["feed"],
+            given["domain"],
+            given["source"]["kind"],
+            tuple(dict.fromkeys(types)),
+            given.get("licence"),
+            hashlib.sha256(text.encode()).hexdigest(),
+        )
+    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError, ContextError) as error:
+        raise CityFileError(f"{path}: cannot be read as a feed ({error}); run connectors check {path.stem}") from error

@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 __all__ = [
     "Agent",
     "Agreement",
+    "Assessment",
     "Catalogue",
     "Classification",
     "Dataset",
@@ -23,6 +24,7 @@ __all__ = [
     "FeedStatus",
     "Harvest",
     "Measurement",
+    "Origin",
     "TypeCount",
     "datasets",
     "local_name",
@@ -53,6 +55,8 @@ class DomainFacts:
     purposes: tuple[str, ...] = ()
     targets: tuple[tuple[str, float], ...] = ()
     freshness_s: float | None = None
+    target_reasons: tuple[tuple[str, str], ...] = ()
+    retention: tuple[tuple[str, str], ...] = ()
 
     def target(self, dimension: str) -> float | None:
         """The target (0..1) the city set for a quality dimension, if any."""
@@ -136,6 +140,31 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True)
+class Assessment:
+    """An impact assessment as it is published: until when it is current."""
+
+    uid: str
+    until: datetime
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A feed as the city declares it: what it brings, from what kind of source, under whose licence.
+
+    `digest` is of the declaration's text, so that a change of its mapping shows.
+    """
+
+    feed: str
+    title: str
+    domain: str
+    kind: str
+    types: tuple[str, ...]
+    licence: str | None = None
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Harvest:
     """All that one round of reading found out about one domain."""
 
@@ -145,6 +174,8 @@ class Harvest:
     feeds: tuple[FeedStatus, ...] = ()
     quality: tuple[Measurement, ...] = ()
     agreements: tuple[Agreement, ...] = ()
+    assessments: tuple[Assessment, ...] = ()
+    origins: tuple[Origin, ...] = ()
 
     def covering(self, type_: str) -> tuple[Agreement, ...]:
         """The agreements in force that name this type."""

@@ -1,7 +1,7 @@
 """Find out what the broker holds: counts and a sample of each type, feed status and quality.
 
-Reads with the catalog's own service token under an agreement of its own, so that the counts are of everything held.
-What comes out is `catalog.dataset.Harvest`; no entity is kept.
+Counts are read with the catalog's own service token under an agreement of its own, so that they are of everything held;
+what the connectors report is public, and an outsider reads the same. No entity is kept.
 """
 
 from __future__ import annotations
@@ -12,9 +12,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from catalog.broker import Broker, BrokerRefused, Entity
-from catalog.dataset import Agreement, DomainFacts, Extent, FeedStatus, Harvest, Measurement, TypeCount
+from catalog.dataset import DomainFacts, Extent, FeedStatus, Measurement, TypeCount
 
-__all__ = ["PLATFORM", "harvest", "moment", "points", "read_feed", "read_measurement", "read_sample"]
+__all__ = [
+    "FEED",
+    "MEASUREMENT",
+    "PLATFORM",
+    "counted",
+    "moment",
+    "points",
+    "read_feed",
+    "read_measurement",
+    "read_sample",
+    "reports",
+]
 
 PLATFORM = "platform"
 NS = "https://datapolis.example/ns#"
@@ -28,32 +39,28 @@ _PARALLEL = 4
 _NOT_ATTRIBUTES = frozenset(("id", "type", "scope", "@context", "createdAt", "modifiedAt", "expiresAt"))
 
 
-async def harvest(
-    broker: Broker, domains: Sequence[DomainFacts], agreements: Mapping[str, Sequence[Agreement]]
-) -> list[Harvest]:
-    """Read everything once. Raises what `Broker.entities` raises: half a harvest is none."""
+async def counted(broker: Broker, domains: Sequence[DomainFacts]) -> dict[str, tuple[TypeCount, ...]]:
+    """Counts and a sample of every type of these domains. Raises what `Broker.entities` raises."""
     gate = asyncio.Semaphore(_PARALLEL)
-    feeds = await _everything(broker, FEED)
-    measurements = await _everything(broker, MEASUREMENT)
 
-    async def one(domain: DomainFacts) -> Harvest:
-        async with asyncio.TaskGroup() as group:
-            counts = [group.create_task(_count(broker, gate, domain, type_)) for type_ in domain.types]
-        return Harvest(
-            domain,
-            datetime.now(UTC),
-            tuple(task.result() for task in counts),
-            tuple(sorted((read_feed(e) for e in feeds if _text(e, "domain") == domain.name), key=lambda f: f.feed)),
-            tuple(
-                sorted(
-                    (read_measurement(e) for e in measurements if _text(e, "domain") == domain.name),
-                    key=lambda m: (m.feed, m.dimension),
-                )
-            ),
-            tuple(agreements.get(domain.name, ())),
-        )
+    async def one(domain: DomainFacts) -> tuple[TypeCount, ...]:
+        return tuple(await asyncio.gather(*(_count(broker, gate, domain, type_) for type_ in domain.types)))
 
-    return [await one(domain) for domain in domains]
+    return dict(zip([d.name for d in domains], await asyncio.gather(*map(one, domains)), strict=True))
+
+
+async def reports(broker: Broker) -> tuple[dict[str, tuple[FeedStatus, ...]], dict[str, tuple[Measurement, ...]]]:
+    """What the connectors report, by domain: each feed's status, and the quality of what it delivered."""
+    feeds: dict[str, list[FeedStatus]] = {}
+    for entity in await _everything(broker, FEED):
+        feeds.setdefault(_text(entity, "domain") or "", []).append(read_feed(entity))
+    measured: dict[str, list[Measurement]] = {}
+    for entity in await _everything(broker, MEASUREMENT):
+        measured.setdefault(_text(entity, "domain") or "", []).append(read_measurement(entity))
+    return (
+        {name: tuple(sorted(each, key=lambda f: f.feed)) for name, each in feeds.items()},
+        {name: tuple(sorted(each, key=lambda m: (m.feed, m.dimension))) for name, each in measured.items()},
+    )
 
 
 async def _everything(broker: Broker, type_: str) -> list[Entity]:

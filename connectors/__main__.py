@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -24,10 +25,12 @@ from connectors.feed import Feed, load, load_all
 from connectors.mapping import Mapper
 from connectors.names import Names, load_names
 from connectors.publish import Publisher
+from connectors.receive.endpoint import push_app
 from connectors.remap import RecordMapper
 from connectors.remap import replay as replay_feed
 from connectors.run import Supervisor
 from connectors.settings import ConnectorSettings
+from connectors.specs.push import PushSource
 from connectors.state import FeedState
 from connectors.trial import Trial, try_file, try_source
 
@@ -77,22 +80,38 @@ def run(feeds: FeedNames = None) -> None:
         log.info("feed not available", feed=name, reason=reason)
     if not chosen:
         raise FeedError("no feed can run here: " + "; ".join(f"{name}: {reason}" for name, reason in away.items()))
-    asyncio.run(_run(chosen, settings))
+    with contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(_run(chosen, settings))
+
+
+async def _stopped_early(stop: asyncio.Event, task: asyncio.Task[Any] | None) -> None:
+    """End the process on a signal that comes while it waits for Kafka."""
+    await stop.wait()
+    if task is not None:
+        task.cancel()
 
 
 async def _run(feeds: list[Feed], settings: ConnectorSettings) -> None:
     stop = asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
-    async with Publisher(settings) as publisher:
+    waiting = asyncio.create_task(_stopped_early(stop, asyncio.current_task()))
+    async with Publisher(settings, patient=True) as publisher:
+        waiting.cancel()
         supervisor = Supervisor(feeds, settings, _names(settings), publisher)
         server = web.AppRunner(admin_app(supervisor), access_log=None)
         await server.setup()
         await web.TCPSite(server, settings.admin_host, settings.admin_port).start()
+        received = push_app({feed.feed: feed for feed in feeds}, supervisor.inbox)
+        door = web.AppRunner(received, access_log=None)
+        await door.setup()
+        if any(isinstance(feed.source, PushSource) for feed in feeds):
+            await web.TCPSite(door, settings.push_host, settings.push_port).start()
         log.info("connectors started", feeds=[feed.feed for feed in feeds], admin_port=settings.admin_port)
         try:
             await supervisor.run(stop)
         finally:
+            await door.cleanup()
             await server.cleanup()
     log.info("connectors stopped")
 

@@ -14,6 +14,8 @@ def admin_app(supervisor: Supervisor) -> web.Application:
     """Serve /health/live, /health/ready, /metrics and /status."""
     registry = CollectorRegistry()
     counts = Gauge("datapolis_feed_records", "Records of a feed by outcome", ["feed", "outcome"], registry=registry)
+    retries = Gauge("datapolis_feed_retries", "Starts of a feed's loop after a failure", ["feed", "loop"],
+                    registry=registry)  # fmt: skip
     up = Gauge("datapolis_feed_running", "1 while a feed runs", ["feed"], registry=registry)
 
     async def live(request: web.Request) -> web.Response:
@@ -30,13 +32,20 @@ def admin_app(supervisor: Supervisor) -> web.Application:
         for name, runner in supervisor.runners.items():
             for outcome in ("received", "mapped", "rejected"):
                 counts.labels(name, outcome).set(getattr(runner.counters, outcome))
+            for loop in ("fetch", "map"):
+                retries.labels(name, loop).set(runner.retries.get(loop, 0))
             up.labels(name).set(runner.status == "running")
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def status(request: web.Request) -> web.Response:
         return web.json_response(
             {
-                name: {"status": runner.status, "troubles": runner.troubles, **runner.counters.state()}
+                name: {
+                    "status": runner.status,
+                    "troubles": runner.troubles,
+                    "retries": runner.retries,
+                    **runner.counters.state(),
+                }
                 for name, runner in supervisor.runners.items()
             }
         )

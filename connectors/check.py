@@ -16,6 +16,7 @@ from connectors.errors import FeedError, Rejected
 from connectors.expression import Expression, guarded
 from connectors.feed import Feed
 from connectors.functions import utc
+from connectors.geojson import is_geometry, positions
 from connectors.names import Names
 from connectors.units import UNITS
 
@@ -50,6 +51,8 @@ def compile_checks(feed: Feed, names: Names) -> Checker:
         if low > high:
             raise FeedError(f"{where}.ranges.{name}: the lower end {low} is above the upper end {high}")
 
+    earliest = quality.earliest.isoformat()
+
     def check(entity: Entity, now: datetime) -> None:
         _identity(entity)
         for name, iri in required:
@@ -67,7 +70,7 @@ def compile_checks(feed: Feed, names: Names) -> Checker:
             if isinstance(instance, dict):
                 observed = instance.get("observedAt")
                 if observed != seen or not observed:
-                    seen = _observed(iri, observed, latest)
+                    seen = _observed(iri, observed, earliest, latest)
                 kind = instance["type"]
                 if kind == "GeoProperty":
                     _position(_short(iri), instance["value"], quality.bounds)
@@ -118,21 +121,22 @@ def _short(iri: str) -> str:
     return iri.rsplit("/", 1)[-1].rsplit("#", 1)[-1]
 
 
-def _observed(iri: str, observed: str | None, latest: str) -> str:
+def _observed(iri: str, observed: str | None, earliest: str, latest: str) -> str:
     if observed is None or _INSTANT.fullmatch(observed) is None:
         raise Rejected("observedAt", _short(iri), "the time of observation is missing or carries no zone", "check")
+    if observed < earliest:
+        hint = f"observed before {earliest}; a missing date? else set quality.earliest"
+        raise Rejected("past", _short(iri), hint, "check")
     if observed[:19] > latest:
         raise Rejected("future", _short(iri), "observed later than now; check the source's clock or zone", "check")
     return observed
 
 
 def _position(name: str, value: Any, bounds: Bounds | None) -> None:
-    if not isinstance(value, dict) or "coordinates" not in value:
+    if not is_geometry(value):
         raise Rejected("geometry", name, "the value is no GeoJSON geometry; build it with point(lon, lat)", "check")
-    if value["type"] != "Point":
-        return
-    lon, lat = value["coordinates"][:2]
-    if not (-180 <= lon <= 180 and -90 <= lat <= 90):
-        raise Rejected("coordinates", name, "no longitude and latitude in degrees; swapped?", "check")
-    if bounds is not None and not (bounds[0] <= lon <= bounds[2] and bounds[1] <= lat <= bounds[3]):
-        raise Rejected("bounds", name, "the place is outside the feed's area", "check")
+    for lon, lat, *_ in positions(value):
+        if not (-180 <= lon <= 180 and -90 <= lat <= 90):
+            raise Rejected("coordinates", name, "no longitude and latitude in degrees; swapped?", "check")
+        if bounds is not None and not (bounds[0] <= lon <= bounds[2] and bounds[1] <= lat <= bounds[3]):
+            raise Rejected("bounds", name, "the place is outside the feed's area", "check")

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["FeedError", "Rejected", "Rejection"]
+__all__ = ["FeedError", "Rejected", "Rejection", "Unreachable"]
 
 
 class FeedError(Exception):
     """A feed's declaration or setting is wrong; the text names file, member and remedy."""
+
+
+class Unreachable(Exception):
+    """A source did not give what could be used; the text says why. `retry_s`: how long it asked to be left alone."""
+
+    def __init__(self, text: str, retry_s: float | None = None) -> None:
+        super().__init__(text)
+        self.retry_s = retry_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,12 +18,16 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from connectors.errors import FeedError
 from connectors.specs.closed import NAME, Closed, Duration
-from connectors.specs.sources import FileSource, HttpSource, MqttSource
+from connectors.specs.formats import FormatDecoder, Packed
+from connectors.specs.protocols import GtfsRtDecoder, LorawanDecoder, ProtocolDecoder
+from connectors.specs.push import PushSource
+from connectors.specs.sources import FileSource, GbfsSource, HttpSource, MqttSource
 
 __all__ = [
     "Attribute",
     "Coarsen",
     "CsvDecoder",
+    "Decoder",
     "EntityMapping",
     "Feed",
     "FileSource",
@@ -41,8 +46,8 @@ __all__ = [
 _VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::-([^}]*))?\}")
 
 
-class CsvDecoder(Closed):
-    """Rows of a delimited text with a header line; gzip is recognised."""
+class CsvDecoder(Packed):
+    """Rows of a delimited text with a header line."""
 
     kind: Literal["csv"]
     delimiter: str = Field(default=",", min_length=1, max_length=1)
@@ -51,7 +56,7 @@ class CsvDecoder(Closed):
     max_line: int = Field(default=1_000_000, gt=0)
 
 
-class JsonDecoder(Closed):
+class JsonDecoder(Packed):
     """A JSON document; `records` (JMESPath) picks the list of records in it."""
 
     kind: Literal["json"]
@@ -59,24 +64,8 @@ class JsonDecoder(Closed):
     max_records: int = Field(default=100_000, gt=0)
 
 
-class GtfsRtDecoder(Closed):
-    """A GTFS-Realtime message (protobuf): vehicle positions."""
-
-    kind: Literal["gtfs-rt"]
-    entity: Literal["vehicle"] = "vehicle"
-    max_entities: int = Field(default=100_000, gt=0)
-
-
-class LorawanDecoder(Closed):
-    """A network server's uplink; `codecs` maps device profile, name or id (glob) to a payload codec."""
-
-    kind: Literal["lorawan"]
-    network: Literal["chirpstack", "tts"]
-    codecs: dict[str, Literal["milesight", "decentlab-pm", "network"]] = Field(min_length=1)
-
-
-Source = Annotated[MqttSource | HttpSource | FileSource, Field(discriminator="kind")]
-Decoder = Annotated[CsvDecoder | JsonDecoder | GtfsRtDecoder | LorawanDecoder, Field(discriminator="kind")]
+Source = Annotated[MqttSource | HttpSource | GbfsSource | FileSource | PushSource, Field(discriminator="kind")]
+Decoder = Annotated[CsvDecoder | JsonDecoder | ProtocolDecoder | FormatDecoder, Field(discriminator="kind")]
 
 
 class Coarsen(Closed):
@@ -165,6 +154,7 @@ class Quality(Closed):
     max_age: Duration | None = Field(
         default=None, gt=0, description="timeliness: observed at most so long before receipt"
     )
+    earliest: date = Field(default=date(1970, 1, 1), description="observations before this day are refused")
     reference: str | None = Field(default=None, description="time (expression) to measure age against; else receipt")
     rules: tuple[Rule, ...] = ()
 

@@ -12,16 +12,20 @@ import structlog
 from broker.core import topics
 from connectors.dead import dead_letter
 from connectors.decoders import Decoded, decoder
-from connectors.errors import Rejected, Rejection
+from connectors.errors import FeedError, Rejected, Rejection
 from connectors.expression import guarded
-from connectors.feed import Feed, FileSource, HttpSource
+from connectors.feed import Feed, FileSource, HttpSource, MqttSource
 from connectors.minimise import compile_minimiser
 from connectors.publish import Outgoing, Publisher
+from connectors.receive.inbox import Inbox, PushDoor
 from connectors.settings import ConnectorSettings
 from connectors.sources.files import FileWatch
+from connectors.sources.gbfs import GbfsPoll
 from connectors.sources.http import HttpPoll
 from connectors.sources.mqtt import MqttSubscription
 from connectors.sources.payload import Messages, Payload, Source
+from connectors.specs.push import PushSource
+from connectors.specs.sources import GbfsSource
 from connectors.state import FeedState, domain_key
 
 __all__ = ["Fetcher", "Minimised", "open_source", "prepare"]
@@ -33,14 +37,20 @@ Minimised = tuple[str, dict[str, Any]] | Rejection
 """A record's key and what may leave the process, or why it does not."""
 
 
-def open_source(feed: Feed, settings: ConnectorSettings) -> Source:
-    """Make the source of a declaration; nothing is opened yet."""
+def open_source(feed: Feed, settings: ConnectorSettings, inbox: Inbox | None = None) -> Source:
+    """Make the source of a declaration; nothing is opened yet. Pushed feeds come through the process's inbox."""
     match feed.source:
         case FileSource() as spec:
             return FileWatch(spec)
         case HttpSource() as spec:
             return HttpPoll(spec, settings.egress_allow)
-        case spec:
+        case GbfsSource() as spec:
+            return GbfsPoll(spec, settings.egress_allow)
+        case PushSource() as spec:
+            if inbox is None:
+                raise FeedError(f"{feed.feed}: receives what others send; try it with --sample FILE")
+            return PushDoor(feed.feed, spec.waiting, inbox)
+        case MqttSource() as spec:
             name = f"{settings.topic_prefix}datapolis-{feed.feed}"
             return MqttSubscription(spec, settings.mqtt, name, settings.egress_allow)
 
@@ -68,21 +78,30 @@ def prepare(feed: Feed, settings: ConnectorSettings) -> Callable[[Decoded], Mini
 class Fetcher:
     """Fetches one feed. Its place in the source and its count of undecodable records are kept after each batch."""
 
-    def __init__(self, feed: Feed, settings: ConnectorSettings, publisher: Publisher, state: FeedState) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        settings: ConnectorSettings,
+        publisher: Publisher,
+        state: FeedState,
+        inbox: Inbox | None = None,
+    ) -> None:
         self.feed = feed
+        self._inbox = inbox
         self._settings = settings
         self._publisher = publisher
         self._state = state
         self._step = prepare(feed, settings)
-        self._decode = decoder(feed.decoder)
         self._place: dict[str, Any] = {}
+        self._memory: dict[str, Any] = {}
+        self._decode = decoder(feed.decoder, self._memory)
         self.rejected = 0
         self._recall()
 
     async def run(self, on_answer: Callable[[], None]) -> None:
         """Fetch for ever; `on_answer` is called after each payload taken. Raises what the source raises."""
         self._recall()
-        source = open_source(self.feed, self._settings)
+        source = open_source(self.feed, self._settings, self._inbox)
         payloads = source.payloads(self._place)
         try:
             async for payload in payloads:
@@ -100,6 +119,8 @@ class Fetcher:
         """Take up where this or another process left off."""
         kept = self._state.read("position")
         self._place = kept.get("place", {})
+        self._memory.clear()
+        self._memory.update(kept.get("memory", {}))
         self.rejected = int(kept.get("rejected", 0))
 
     async def _take(self, payload: Payload) -> None:
@@ -117,7 +138,7 @@ class Fetcher:
         for payload in messages.payloads:
             found += self._decode(payload.stream, payload.name)
         await self._send(found)
-        self._state.write("position", {"place": self._place, "rejected": self.rejected})
+        self._write()
         await messages.taken()
 
     def _remember(self, payload: Payload, records: int, *, done: bool) -> None:
@@ -125,7 +146,11 @@ class Fetcher:
             return
         if payload.place:
             self._place.update(payload.after(records, done=done))
-        self._state.write("position", {"place": self._place, "rejected": self.rejected})
+        self._write()
+
+    def _write(self) -> None:
+        kept = {"place": self._place, "rejected": self.rejected}
+        self._state.write("position", {**kept, "memory": self._memory} if self._memory else kept)
 
     async def _send(self, batch: list[Decoded]) -> None:
         name = self.feed.feed

@@ -162,6 +162,24 @@ def lookup(key: Value, table: Value, default: Value = None) -> Value:
     return table.get(str(key), default)
 
 
+def part(value: Value, separator: Value, position: Value) -> str | None:
+    """Cut a text at a separator and give one piece, from 0; negative from the end. An interval: part(x, '/', `1`)."""
+    if value is None:
+        return None
+    pieces = str(value).split(str(separator))
+    at = int(position)
+    return pieces[at].strip() or None if -len(pieces) <= at < len(pieces) else None
+
+
+def each(value: Value) -> list[dict[str, Any]] | None:
+    """List the members of an object as {key, value}, for documents that are keyed by their records' ids."""
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise Rejected("object", "", "the value is no object, so it has no members")
+    return [{"key": key, "value": item} for key, item in value.items()]
+
+
 def lower(value: Value) -> str | None:
     """Write a text in small letters."""
     return None if value is None else str(value).lower()
@@ -180,8 +198,8 @@ def at_least(value: Value, least: Value) -> bool:
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
-        number, integer, rounded, scale, celsius, time, epoch, epoch_ms, slug, urn, point, concat, lookup, lower,
-        title, at_least,
+        number, integer, rounded, scale, celsius, time, epoch, epoch_ms, slug, urn, point, concat, lookup, part, each,
+        lower, title, at_least,
     )
 }  # fmt: skip
 """By the name that mappings use."""

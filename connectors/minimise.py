@@ -1,8 +1,8 @@
 """Minimisation: what of a decoded record may leave the process, before anything is written or logged.
 
 `keep` is an allow list of paths (`vehicle/id`); a path that ends at an object keeps nothing of it unless it ends in
-`/*`, so that a member added by the sender later is never taken along. Personal fields that are kept are coarsened, or
-replaced by HMAC-SHA256 under the domain's key.
+`/*`, so that a member added by the sender later is never taken along. A GeoJSON geometry counts as one value, and a
+path goes through lists. Personal fields that are kept are coarsened, or replaced by HMAC-SHA256 under the domain's key.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from connectors.errors import FeedError, Rejected
 from connectors.feed import Coarsen, Feed
+from connectors.geojson import is_geometry
 
 __all__ = ["Minimiser", "compile_minimiser", "pseudonym"]
 
@@ -57,6 +58,8 @@ def _plant(tree: dict[str, Any], steps: list[str], change: Change | None, feed: 
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, dict) and is_geometry(value):
+        return {"type": value["type"], "coordinates": value["coordinates"]}
     if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict | list) for item in value)):
         return None
     return value
@@ -66,13 +69,13 @@ def _keep(tree: Mapping[str, Any], record: Mapping[str, Any]) -> Record:
     kept: Record = {}
     for name, rule in tree.items():
         if name == "*":
-            kept.update({inner: value for inner, value in record.items() if _plain(value) is not None})
+            kept.update({inner: plain for inner, value in record.items() if (plain := _plain(value)) is not None})
             continue
         value = record.get(name)
         if value is None:
             continue
         if isinstance(rule, dict):
-            below = _keep(rule, value) if isinstance(value, dict) else {}
+            below = _below(rule, value)
             if below:
                 kept[name] = below
         else:
@@ -80,6 +83,12 @@ def _keep(tree: Mapping[str, Any], record: Mapping[str, Any]) -> Record:
             if found is not None:
                 kept[name] = found
     return kept
+
+
+def _below(tree: Mapping[str, Any], value: Any) -> Any:
+    if isinstance(value, list):
+        return [kept for item in value if isinstance(item, dict) and (kept := _keep(tree, item))]
+    return _keep(tree, value) if isinstance(value, dict) else {}
 
 
 def _pseudonymiser(key: bytes) -> Change:
@@ -91,6 +100,8 @@ def _coarsener(path: str, way: Coarsen) -> Change:
         plain = _plain(value)
         if plain is None or plain == "":
             return None
+        if isinstance(plain, dict):
+            return _rounded(plain, way, path)
         if way.chars is not None:
             return str(plain)[: way.chars]
         if way.to is not None:
@@ -102,3 +113,13 @@ def _coarsener(path: str, way: Coarsen) -> Change:
         return str(number) if isinstance(plain, str) else number
 
     return cut
+
+
+def _rounded(geometry: dict[str, Any], way: Coarsen, path: str) -> dict[str, Any]:
+    if way.decimals is None:
+        raise Rejected("coarsen", path, "a geometry is coarsened by decimals (of a degree)", "minimise")
+
+    def down(found: Any) -> Any:
+        return [down(item) for item in found] if isinstance(found, list) else round(found, way.decimals)
+
+    return {"type": geometry["type"], "coordinates": down(geometry["coordinates"])}

@@ -7,12 +7,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from types import TracebackType
 
+import structlog
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaConnectionError
 
 from broker.core import topics
 from connectors.settings import ConnectorSettings
 
 __all__ = ["Outgoing", "Publisher"]
+
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 10.0
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +32,20 @@ class Outgoing:
 
 
 class Publisher:
-    """Writes records and waits for their acknowledgement. Use as an async context."""
+    """Writes records and waits for their acknowledgement. Use as an async context.
 
-    def __init__(self, settings: ConnectorSettings) -> None:
+    A patient one waits for a Kafka that is not there yet; any other raises aiokafka's KafkaConnectionError.
+    """
+
+    def __init__(self, settings: ConnectorSettings, *, patient: bool = False) -> None:
+        self._settings = settings
+        self._patient = patient
         self._prefix = settings.topic_prefix
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=settings.kafka,
+        self._producer = self._made()
+
+    def _made(self) -> AIOKafkaProducer:
+        return AIOKafkaProducer(
+            bootstrap_servers=self._settings.kafka,
             client_id="datapolis-connectors",
             enable_idempotence=True,
             acks="all",
@@ -41,8 +55,20 @@ class Publisher:
         )
 
     async def __aenter__(self) -> Publisher:
-        await self._producer.start()
-        return self
+        pause = _FIRST_PAUSE_S
+        while True:
+            try:
+                await self._producer.start()
+            except KafkaConnectionError as error:
+                await self._producer.stop()
+                if not self._patient:
+                    raise
+                log.warning("Kafka is not there yet", kafka=self._settings.kafka, error=str(error), retry_s=pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
+                self._producer = self._made()
+            else:
+                return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

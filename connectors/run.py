@@ -7,6 +7,7 @@ A feed has two loops, fetch (source to records) and map (records to envelopes). 
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -22,6 +23,7 @@ from connectors.functions import utc
 from connectors.names import Names
 from connectors.publish import Outgoing, Publisher
 from connectors.quality import Counters, platform_entities
+from connectors.receive.inbox import Inbox
 from connectors.remap import MapWorker, RecordMapper, group_counters
 from connectors.settings import ConnectorSettings
 from connectors.state import FeedState
@@ -39,13 +41,16 @@ log = structlog.get_logger()
 class FeedRunner:
     """One feed: its two loops, its status, its last error."""
 
-    def __init__(self, feed: Feed, settings: ConnectorSettings, names: Names, publisher: Publisher) -> None:
+    def __init__(
+        self, feed: Feed, settings: ConnectorSettings, names: Names, publisher: Publisher, inbox: Inbox | None = None
+    ) -> None:
         self.feed = feed
         self.state = FeedState(settings.feed_state, feed.feed)
         self._settings = settings
-        self._fetcher = Fetcher(feed, settings, publisher, self.state)
+        self._fetcher = Fetcher(feed, settings, publisher, self.state, inbox)
         self._worker = MapWorker(RecordMapper(feed, names), settings, publisher)
         self.troubles: dict[str, str] = {}
+        self.retries: dict[str, int] = {}
         self.paused = self.state.paused
         self.leader = False
         self.counters = Counters()
@@ -97,8 +102,13 @@ class FeedRunner:
                 if asyncio.get_running_loop().time() - began > _LONGEST_PAUSE_S:
                     pause = _FIRST_PAUSE_S
                 self.troubles[name] = f"{type(error).__name__}: {error}"
-                log.warning("feed failed", feed=self.feed.feed, loop=name, error=self.troubles[name], retry_s=pause)
-            await asyncio.sleep(pause)
+                asked = getattr(error, "retry_s", None) or 0.0
+                wait = max(pause * random.uniform(0.8, 1.2), asked)  # noqa: S311 - spreads retries, keeps no secret
+                log.warning("feed failed", feed=self.feed.feed, loop=name, error=self.troubles[name], retry_s=wait)
+                self.retries[name] = self.retries.get(name, 0) + 1
+            else:
+                wait = pause
+            await asyncio.sleep(wait)
             pause = min(pause * 2, _LONGEST_PAUSE_S)
 
     async def _fetch_while_leading(self) -> None:
@@ -125,7 +135,8 @@ class Supervisor:
     def __init__(self, feeds: list[Feed], settings: ConnectorSettings, names: Names, publisher: Publisher) -> None:
         self._settings = settings
         self._publisher = publisher
-        self.runners = {feed.feed: FeedRunner(feed, settings, names, publisher) for feed in feeds}
+        self.inbox = Inbox()
+        self.runners = {feed.feed: FeedRunner(feed, settings, names, publisher, self.inbox) for feed in feeds}
         self._said: dict[str, tuple[str, Counters, float]] = {}
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -27,6 +27,8 @@ class ConnectorSettings(BaseSettings):
     topic_prefix: str = ""
     admin_host: str = Field(default="127.0.0.1", description="address of health and metrics")
     admin_port: int = 18093
+    push_host: str = Field(default="127.0.0.1", description="address that receives pushed feeds; put TLS before it")
+    push_port: int = Field(default=18099, description="port of /push/<feed>; opened where a feed is pushed")
     egress_allow: Annotated[tuple[Network, ...], NoDecode] = ()
     quality_interval: float = Field(default=5.0, gt=0, description="seconds between two reports of a feed's quality")
     domain_keys: dict[str, SecretStr] = Field(

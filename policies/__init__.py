@@ -3,7 +3,7 @@
 from broker.core.access import Grant
 from policies import audit
 from policies.caller import PUBLIC, Caller, PurposeError, TokenError
-from policies.decision import Action, Decision, Duty, EngineUnavailable
+from policies.decision import Action, Decision, Duty, EngineUnavailable, RateExceeded
 from policies.settings import PolicySettings
 from policies.trust import Trust
 
@@ -17,6 +17,7 @@ __all__ = [
     "Grant",
     "PolicySettings",
     "PurposeError",
+    "RateExceeded",
     "TokenError",
     "Trust",
     "audit",

@@ -23,6 +23,7 @@ from policies.domains import CityFileError
 from policies.issuer.app import Issuer, NotLoopback, listen_at
 from policies.issuer.clients import client_secrets
 from policies.issuer.signing import SigningKeys, claims
+from policies.key_commands import app as keys_app
 from policies.schemas import write_schemas
 from policies.settings import PolicySettings
 from policies.store.city import VersionError
@@ -35,6 +36,7 @@ agreement_app = typer.Typer(no_args_is_help=True, help="One agreement.")
 app.add_typer(domains_app, name="domains")
 app.add_typer(agreements_app, name="agreements")
 app.add_typer(agreement_app, name="agreement")
+app.add_typer(keys_app, name="keys")
 
 Folder = Annotated[Path | None, typer.Argument(help="city folder (default: DATAPOLIS_CITY)")]
 By = Annotated[str, typer.Option(help="the party that acts, for the audit log")]

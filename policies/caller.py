@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["ANY_PURPOSE", "DPV", "PUBLIC", "Caller", "PurposeError", "TokenError"]
+__all__ = ["ANY_PURPOSE", "DPV", "PUBLIC", "TIERS", "Caller", "PurposeError", "TokenError"]
 
 DPV = "https://w3id.org/dpv#"
+TIERS = frozenset(
+    {"public", "resident", "vendor", "startup", "researcher", "department", "oversight", "steward", "service"}
+)
 ANY_PURPOSE = DPV + "Purpose"
 """The root of the purposes: what a request without a stated purpose has; only agreements without a purpose cover it."""
 
@@ -37,10 +40,13 @@ class Caller:
     roles: tuple[str, ...] = ()
     purposes: tuple[str, ...] = ()
     expires: float = float("inf")
+    agreement: str = ""
+    """The one agreement that grants anything to this caller: that of its access key. Empty: all that concern it."""
     key: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "key", "\0".join((self.party, self.sub, self.tier, *self.roles)))
+        bound = ("\0", self.agreement) if self.agreement else ()
+        object.__setattr__(self, "key", "\0".join((self.party, self.sub, self.tier, *self.roles, *bound)))
 
 
 PUBLIC = Caller("public", "", "public")

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from policies import purposes
 from policies.agreements.admission import Admitted, admit, domain_types
 from policies.agreements.terms import ContextError, Terms, read_context
+from policies.caller import TIERS
 from policies.domains import CityFileError, Domain, Text, complaints, load_all
-from policies.token import TIERS
 
 __all__ = ["City", "CityFolder", "Client", "Tenant", "open_city"]
 

@@ -75,13 +75,15 @@ class Domain(_Closed):
         return purposes
 
 
-def complaints(error: ValidationError, file: str) -> CityFileError:
-    """Put a validation error into words: file, member, fault."""
+def complaints(error: ValidationError, file: str, hints: Mapping[str, str] | None = None) -> CityFileError:
+    """Put a validation error into words: file, member, fault; `hints` say what to write for a member instead."""
     lines = []
     for fault in error.errors(include_url=False, include_input=False):
         member = ".".join(str(part) for part in fault["loc"]) or "document"
         unknown = fault["type"] == "extra_forbidden"
-        lines.append(f"{file}: {member}: {'unknown member; remove or correct it' if unknown else fault['msg']}")
+        instead = (hints or {}).get(member)
+        remedy = f"not part of the profile; {instead}" if instead else "unknown member; remove or correct it"
+        lines.append(f"{file}: {member}: {remedy if unknown else fault['msg']}")
     return CityFileError("\n".join(lines))
 
 

@@ -1,4 +1,7 @@
-"""The issuer's public keys (JWKS, RFC 7517): fetched, cached, fetched again for an unknown kid at a limited rate."""
+"""The issuer's public keys (JWKS, RFC 7517): fetched, cached, fetched again for an unknown kid at a limited rate.
+
+Where they are, the issuer's discovery document says (OpenID Connect Discovery 1.0, 4), unless a setting pins it.
+"""
 
 from __future__ import annotations
 
@@ -54,10 +57,11 @@ def _usable(entry: dict[str, Any]) -> PublicKey | None:
 
 
 class KeySet:
-    """The keys of one issuer by kid."""
+    """The keys of one issuer by kid, at `url`; where that is empty, at what the issuer's discovery document names."""
 
-    def __init__(self, url: str, http: aiohttp.ClientSession, refetch_s: float, ttl_s: float) -> None:
+    def __init__(self, url: str, http: aiohttp.ClientSession, refetch_s: float, ttl_s: float, issuer: str = "") -> None:
         self.url = url
+        self._issuer = issuer
         self._http = http
         self._refetch_s = refetch_s
         self._ttl_s = ttl_s
@@ -78,7 +82,9 @@ class KeySet:
                 if due and (kid not in self._keys or self._old()):
                     await self._fetch(time.monotonic())
         if self._old():
-            raise KeysUnavailable(f"the keys of {self.url} are older than {self._ttl_s:g} s and cannot be renewed")
+            raise KeysUnavailable(
+                f"the keys of {self.url or self._issuer} are older than {self._ttl_s:g} s and cannot be renewed"
+            )
         return self._keys.get(kid)
 
     def _old(self) -> bool:
@@ -89,20 +95,41 @@ class KeySet:
         async with self._lock:
             await self._fetch(time.monotonic())
 
-    async def _fetch(self, now: float) -> None:
-        self._tried = now
+    async def _discovered(self) -> str:
+        """Read where the keys are (Discovery 1.0, 4.3: the document must be the issuer's own)."""
+        url = f"{self._issuer.rstrip('/')}/.well-known/openid-configuration"
+        document = await self._document(url)
+        if document.get("issuer") != self._issuer:
+            raise KeysUnavailable(f"{url} is the document of another issuer than {self._issuer}")
+        found = document.get("jwks_uri")
+        schemes = ("https://", "http://") if self._issuer.startswith("http://") else ("https://",)
+        if not isinstance(found, str) or not found.startswith(schemes):
+            raise KeysUnavailable(f"{url} names no jwks_uri that is as safe as the issuer's own address")
+        return found
+
+    async def _document(self, url: str) -> dict[str, Any]:
         try:
-            async with self._http.get(self.url, allow_redirects=False) as answer:
+            async with self._http.get(url, allow_redirects=False) as answer:
                 if answer.status != 200:
-                    raise KeysUnavailable(f"{self.url} answered {answer.status}")
-                body = await answer.content.read(_MAX_BYTES + 1)
-                if len(body) > _MAX_BYTES:
-                    raise KeysUnavailable(f"{self.url} is longer than {_MAX_BYTES} bytes")
+                    raise KeysUnavailable(f"{url} answered {answer.status}")
+                body = bytearray()
+                async for part in answer.content.iter_chunked(_MAX_BYTES):
+                    body += part
+                    if len(body) > _MAX_BYTES:
+                        raise KeysUnavailable(f"{url} is longer than {_MAX_BYTES} bytes")
                 document = orjson.loads(body)
         except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as error:
-            raise KeysUnavailable(f"{self.url} cannot be read: {type(error).__name__}") from error
+            raise KeysUnavailable(f"{url} cannot be read: {type(error).__name__}") from error
         if not isinstance(document, dict):
-            raise KeysUnavailable(f"{self.url} is no set of keys")
+            raise KeysUnavailable(f"{url} is no JSON object")
+        return document
+
+    async def _fetch(self, now: float) -> None:
+        self._tried = now
+        url = self.url or await self._discovered()
+        document = await self._document(url)
+        if not isinstance(document.get("keys"), list):
+            raise KeysUnavailable(f"{url} is no set of keys")
         keys = {
             entry["kid"]: usable
             for entry in document["keys"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 from policies import times
 from policies.answer import ANSWER, Refused
 from policies.caller import Caller
-from policies.decision import Action, Decision, Duty, EngineUnavailable
+from policies.decision import KEY_ACTIONS, Action, Decision, Duty, EngineUnavailable
 from policies.grants import access
 from policies.opa import Engine
 from policies.store.agreements import Concerning, concerning
@@ -31,8 +32,10 @@ def document(caller: Caller, purpose: str, action: Action, tenant: str, known: C
     }
 
 
-def decision(document: dict[str, Any], known: Concerning, action: Action, catalog_url: str) -> Decision:
-    """Read OPA's answer about `action`; one that is not in its form is no decision (EngineUnavailable)."""
+def decision(
+    document: dict[str, Any], known: Concerning, action: Action, catalog_url: str, party: str = ""
+) -> Decision:
+    """Read OPA's answer about the party's action; one not in its form is no decision (EngineUnavailable)."""
     try:
         answer = ANSWER.validate_python(document)
     except ValidationError as error:
@@ -56,13 +59,16 @@ def decision(document: dict[str, Any], known: Concerning, action: Action, catalo
         return Decision(
             False, reason="no_agreement", detail=detail, apply_at=apply_at, until=until, revision=known.revision
         )
+    own = {item["uid"] for item in known.agreements if item["assignee"] == party}
+    duties = tuple(Duty(duty.agreement, duty.kind, duty.value, duty.agreement in own) for duty in answer.duties)
     return Decision(
         True,
         found,
-        duties=tuple(Duty(duty.agreement, duty.kind, duty.value) for duty in answer.duties),
+        duties=duties,
         until=until,
         agreements=tuple(sorted({(grant.agreement, grant.version) for grant in answer.grants})),
         revision=known.revision,
+        rates=tuple(duty for duty in duties if duty.kind == "rate"),
     )
 
 
@@ -71,6 +77,23 @@ async def ask(
 ) -> Decision:
     """Decide by the agreements that stand in the database now."""
     known = await concerning(conn, caller.party, caller.tier, tenant)
+    if caller.agreement:
+        if action not in KEY_ACTIONS:
+            return _not_by_key(action, known, catalog_url)
+        known = _bound(known, caller.agreement)
     now = times.text(datetime.now(UTC))
     answer = await engine.ask(document(caller, purpose, action, tenant, known, now))
-    return decision(answer, known, action, catalog_url)
+    return decision(answer, known, action, catalog_url, caller.party)
+
+
+def _bound(known: Concerning, agreement: str) -> Concerning:
+    """Leave the grants of one agreement alone; what the others prohibit stays prohibited."""
+    items = [item if item["uid"] == agreement else {**item, "permission": []} for item in known.agreements]
+    return replace(known, agreements=items)
+
+
+def _not_by_key(action: Action, known: Concerning, catalog_url: str) -> Decision:
+    detail = f"An access key serves {', '.join(sorted(KEY_ACTIONS))}, not {action}; send a token."
+    return Decision(
+        False, reason="no_agreement", detail=detail, apply_at=f"{catalog_url}/trust/terms", revision=known.revision
+    )

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import jwt
 
-from policies.caller import DPV, PUBLIC, Caller, TokenError
+from policies.caller import DPV, PUBLIC, TIERS, Caller, TokenError
 from policies.decision import EngineUnavailable
 from policies.keys import KeySet, KeysUnavailable, PublicKey
 
-__all__ = ["TIERS", "Verifier"]
+__all__ = ["TIERS", "ClaimNames", "Verifier"]
 
-TIERS = frozenset(
-    {"public", "resident", "vendor", "startup", "researcher", "department", "oversight", "steward", "service"}
-)
 _ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"})
 _KEPT = 10_000
 _REASONS: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
@@ -33,10 +31,32 @@ _REASONS: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class ClaimNames:
+    """Where an issuer's tokens say who calls; dots lead into objects (`realm_access.roles`)."""
+
+    party: str = "party"
+    tier: str = "tier"
+    roles: str = "roles"
+    purpose: str = "purpose"
+
+
+_NAMES = ClaimNames()
+
+
 class Verifier:
     """Verifies the tokens of one issuer for one audience."""
 
-    def __init__(self, keys: KeySet, issuer: str, audience: str, leeway_s: float, max_bytes: int) -> None:
+    def __init__(
+        self,
+        keys: KeySet,
+        issuer: str,
+        audience: str,
+        leeway_s: float,
+        max_bytes: int,
+        names: ClaimNames = _NAMES,
+    ) -> None:
+        self._names = names
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
@@ -111,15 +131,15 @@ class Verifier:
             raise TokenError("the token is malformed") from error
 
     def _caller(self, claims: dict[str, Any]) -> Caller:
-        party, tier = claims.get("party"), claims.get("tier")
+        names = self._names
+        party, tier = _claim(claims, names.party), _claim(claims, names.tier)
         if not isinstance(party, str) or not party:
-            raise TokenError("the token names no party (claim `party`)")
-        if tier not in TIERS:
-            raise TokenError(f"the token's `tier` must be one of {', '.join(sorted(TIERS))}")
-        purposes = tuple(_iri(item) for item in _strings(claims, "purpose"))
-        return Caller(
-            party, claims["sub"], tier, tuple(sorted(_strings(claims, "roles"))), purposes, float(claims["exp"])
-        )
+            raise TokenError(f"the token names no party (claim `{names.party}`)")
+        if not isinstance(tier, str) or tier not in TIERS:
+            raise TokenError(f"the token's `{names.tier}` must be one of {', '.join(sorted(TIERS))}")
+        purposes = tuple(_iri(item) for item in _strings(claims, names.purpose))
+        roles = tuple(sorted(_strings(claims, names.roles)))
+        return Caller(party, claims["sub"], tier, roles, purposes, float(claims["exp"]))
 
     def _keep(self, authorization: str, caller: Caller) -> None:
         if self._generation != self._keys.generation:
@@ -130,8 +150,19 @@ class Verifier:
         self._kept[authorization] = caller
 
 
+def _claim(claims: dict[str, Any], name: str) -> Any:
+    """Find a claim by its name, or by a path of names into objects; None where there is none."""
+    if name in claims:
+        return claims[name]
+    found: Any = claims
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
+
+
 def _strings(claims: dict[str, Any], name: str) -> list[str]:
-    value = claims.get(name, [])
+    found = _claim(claims, name)
+    value = [] if found is None else found
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, list) or len(items) > 64 or not all(isinstance(item, str) for item in items):
         raise TokenError(f"the token's `{name}` must be a list of at most 64 strings")

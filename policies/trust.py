@@ -12,22 +12,25 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import asyncpg
 
+from broker.core.access import Access
+from policies.access_keys import KeyRing, credential
 from policies.caller import ANY_PURPOSE, DPV, Caller, PurposeError
-from policies.decision import OPEN, Action, Decision, EngineUnavailable
+from policies.decision import OPEN, Action, Decision, EngineUnavailable, RateExceeded
 from policies.egress import session
 from policies.keys import KeySet, KeysUnavailable
 from policies.opa import Engine
 from policies.pdp import ask
 from policies.quota import Usage
+from policies.rate import Rates
 from policies.settings import PolicySettings
-from policies.store.connect import open_pool
+from policies.store.connect import Conn, open_pool
 from policies.store.revision import RevisionWatch
-from policies.token import Verifier
+from policies.token import ClaimNames, Verifier
 
 __all__ = ["Trust"]
 
@@ -47,9 +50,16 @@ class Trust:
         self.settings = settings
         self._pool = pool
         self._http = session(settings.egress, timeout_s=3.0)
-        self._keys = KeySet(settings.jwks_url, self._http, settings.jwks_refetch_s, settings.jwks_ttl_s)
+        self._keys = KeySet(
+            settings.jwks_url, self._http, settings.jwks_refetch_s, settings.jwks_ttl_s, settings.issuer
+        )
         self._verifier = Verifier(
-            self._keys, settings.issuer, settings.audience, settings.token_leeway_s, settings.token_max_bytes
+            self._keys,
+            settings.issuer,
+            settings.audience,
+            settings.token_leeway_s,
+            settings.token_max_bytes,
+            ClaimNames(settings.claim_party, settings.claim_tier, settings.claim_roles, settings.claim_purpose),
         )
         self._engine = Engine(settings.opa_url, settings.opa_timeout_s, settings.heartbeat_s)
         self._watch = RevisionWatch(dsn, settings.heartbeat_s, self._changed)
@@ -57,8 +67,9 @@ class Trust:
         self._asking: dict[_Key, asyncio.Task[Decision]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._usage = Usage()
+        self._ring = KeyRing(pool)
+        self._rates = Rates()
         self._open = settings.access == "open"
-        self.known = self._verifier.known
 
     @classmethod
     async def open(cls, settings: PolicySettings, dsn: str | None = None) -> Trust:
@@ -84,7 +95,7 @@ class Trust:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             async with self._pool.acquire(timeout=1.0) as conn:
-                await self._usage.write(conn, datetime.now(UTC))
+                await self._share(conn)
         await self._watch.close()
         await self._engine.close()
         await self._http.close()
@@ -97,7 +108,15 @@ class Trust:
 
     async def verify(self, headers: Mapping[str, str]) -> Caller:
         """Tell who calls (`authorization` in lower case); the public without a token. Raises TokenError: 401."""
-        return await self._verifier.verify(headers)
+        authorization = headers.get("authorization")
+        key = credential(authorization) if authorization is not None else None
+        if authorization is None or key is None:
+            return await self._verifier.verify(headers)
+        return self._ring.known(authorization) or await self._ring.verify(authorization, key)
+
+    def known(self, authorization: str) -> Caller | None:
+        """Give the caller of an `Authorization` value verified before and still valid; sync, for the hot path."""
+        return self._verifier.known(authorization) or self._ring.known(authorization)
 
     def purpose(self, caller: Caller, header: str | None) -> str:
         """Tell the request's purpose, an IRI, from its `Data-Purpose` header and the token. PurposeError: 400."""
@@ -134,9 +153,39 @@ class Trust:
         return await asyncio.shield(task)
 
     def used(self, decision: Decision, requests: int = 1) -> None:
-        """Count requests answered under a decision against its quotas; sync, written within a beat."""
+        """Count requests answered under a decision against its quotas and rates; sync, written within a beat."""
         if decision.duties:
             self._usage.count(decision, requests)
+            for duty in decision.rates:
+                self._rates.count(duty, requests)
+
+    def fits(self, decision: Decision) -> bool:
+        """Tell whether one more request fits every rate of the decision; sync, for the hot path."""
+        return not decision.rates or not any(self._rates.wait_s(duty) for duty in decision.rates)
+
+    def within_rate(self, decision: Decision, requests: int = 1) -> Decision:
+        """Give the decision with what its rates admit now. Raises RateExceeded: 429.
+
+        The rate of the caller's own agreement refuses. One of its tier or of the public, which others use up too,
+        takes that agreement's grants away for the moment, and refuses only where none is left.
+        """
+        if not decision.rates:
+            return decision
+        over = {duty: wait for duty in decision.rates if (wait := self._rates.wait_s(duty, requests)) > 0}
+        if not over:
+            return decision
+        full = {duty.agreement for duty in over}
+        left = tuple(grant for grant in decision.access.grants if grant.agreement not in full)
+        if not left or any(duty.own for duty in over):
+            named = ", ".join(sorted(f"{duty.value} of {duty.agreement}" for duty in over))
+            raise RateExceeded(f"The agreed rate is exceeded: {named}.", max(over.values()))
+        return replace(
+            decision,
+            access=Access(left, decision.access.prohibitions),
+            duties=tuple(duty for duty in decision.duties if duty.agreement not in full),
+            rates=tuple(duty for duty in decision.rates if duty.agreement not in full),
+            agreements=tuple(pair for pair in decision.agreements if pair[0] not in full),
+        )
 
     async def _decide(self, key: _Key, caller: Caller, action: Action) -> Decision:
         await self._fresh()
@@ -181,7 +230,13 @@ class Trust:
             await asyncio.sleep(self.settings.heartbeat_s)
             with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 async with self._pool.acquire() as conn:
-                    await self._usage.write(conn, datetime.now(UTC))
+                    await self._share(conn)
+
+    async def _share(self, conn: Conn) -> None:
+        await self._rates.share(conn)
+        await self._usage.write(conn, datetime.now(UTC))
+        await self._ring.write(conn)
 
     def _changed(self, revision: int) -> None:
         self._kept.clear()
+        self._ring.forget()

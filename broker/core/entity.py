@@ -36,6 +36,7 @@ __all__ = [
     "default_instance",
     "instances",
     "primary",
+    "targets",
 ]
 
 Doc: TypeAlias = dict[str, Any]
@@ -122,3 +123,16 @@ def primary(instance: Instance) -> Any:
     """Return what the instance says: its value, object, languageMap, ... by its kind; None if it has none."""
     kind = KINDS.get(instance.get("type", ""))
     return None if kind is None else instance.get(kind.member)
+
+
+def targets(value: Instance | list[Instance]) -> Iterator[str]:
+    """Yield the ids that a Relationship or ListRelationship leads to, of all its instances, in order."""
+    for one in instances(value):
+        found = one.get("object")
+        if isinstance(found, str):
+            yield found
+        elif isinstance(found, list):
+            yield from found
+        for item in one.get("objectList", ()):
+            if isinstance(item, dict) and isinstance(item.get("object"), str):
+                yield item["object"]

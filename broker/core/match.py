@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 from broker.core import geo
-from broker.core.entity import ENTITY_MEMBERS, Doc, default_instance
+from broker.core.entity import ENTITY_MEMBERS, Doc, default_instance, targets
 from broker.core.pattern import pattern
 from broker.core.query import (
     And,
@@ -28,6 +28,7 @@ from broker.core.query import (
     GeoRel,
     IdIn,
     IdPattern,
+    Linked,
     ListOf,
     Literal_,
     Matches,
@@ -48,11 +49,15 @@ __all__ = ["Meta", "Predicate", "matches", "predicate"]
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """System times: of the document (canonical text), and of its instances as the column `meta` has them."""
+    """System times: of the document (canonical text), and of its instances as the column `meta` has them.
+
+    `linked` finds the entities that Relationships lead to, by id; without it, they lead nowhere.
+    """
 
     created_at: str | None = None
     modified_at: str | None = None
     attrs: Mapping[str, Mapping[str, Sequence[Any]]] = field(default_factory=dict)
+    linked: Callable[[str], tuple[Doc, Meta | None] | None] | None = None
 
 
 Predicate: TypeAlias = Callable[[Doc, Meta | None], bool]
@@ -104,6 +109,8 @@ def _build(node: Node) -> Predicate:
             return lambda doc, _: any(scoped.fullmatch(scope) for scope in doc.get("scope", ()))
         case GeoRel():
             return _geo(node)
+        case Linked(attr, types, item):
+            return _linked(attr, frozenset(types), _build(item))
         case Exists(path):
             return _exists(path)
         case Compare(path, op, operand):
@@ -138,6 +145,23 @@ def _geo(node: GeoRel) -> Predicate:
         if node.max_m is not None and metres > node.max_m:
             return False
         return (node.min_m is None or metres > node.min_m) and not target.is_empty
+
+    return holds
+
+
+# ---- links
+
+
+def _linked(attr: str, types: frozenset[str], inner: Predicate) -> Predicate:
+    def holds(doc: Doc, meta: Meta | None) -> bool:
+        found = None if attr in ENTITY_MEMBERS else doc.get(attr)
+        if found is None or meta is None or meta.linked is None:
+            return False
+        for target in targets(found):
+            other = meta.linked(target)
+            if other is not None and (not types or not types.isdisjoint(other[0]["type"])) and inner(*other):
+                return True
+        return False
 
     return holds
 

@@ -6,6 +6,9 @@ The law is that of `broker.core.access`. How it is applied:
   by a grant for either) and the filter holds on the whole entity, hidden attributes included.
 - A user's predicate on attribute a becomes `predicate AND visible(a)`, so where a is hidden the entity answers as if it
   had no a; a negation around it stays outside. Everything else (types, id, scopes) is visible with the entity.
+- A condition on a linked entity is about that entity as the caller would see it alone: it must be visible, and each
+  predicate on it is gated as one on the entity itself.
+- An ordering by a is by a where it is visible, and as if absent elsewhere.
 - A prohibition hides a whole entity if it matches and is for all attributes (`ALL`); one that lists attributes hides
   these, even if they are all that the entity has: then it shows its id, types and scopes.
 - All types of a visible entity are shown, also those that no grant names.
@@ -30,10 +33,13 @@ from broker.core.query import (
     Compare,
     Exists,
     GeoRel,
+    Linked,
     Matches,
     Node,
     Not,
     Or,
+    Order,
+    Path,
     Query,
     TypeIs,
 )
@@ -138,8 +144,13 @@ def narrow(query: Query, access: Access) -> Query:
     """Return the query that finds what `query` finds among what the caller may see."""
     known = _known_types(query.where)
     visible = _cached(lambda attr: attr_visible(attr, access, known))
-    gated = _gate(query.where, visible)
-    return replace(query, where=_all_of((gated, entity_visible(access, known | _known_types(gated)))))
+    gated = _gate(query.where, visible, access)
+    where = _all_of((gated, entity_visible(access, known | _known_types(gated))))
+    return replace(query, where=where, order=tuple(_gate_order(one, visible) for one in query.order))
+
+
+def _gate_order(order: Order, visible: Callable[[str], Node]) -> Order:
+    return replace(order, visible=visible(order.by.attr)) if isinstance(order.by, Path) else order
 
 
 def _known_types(node: Node) -> frozenset[str]:
@@ -161,14 +172,19 @@ def _cached(made: Callable[[str], Node]) -> Callable[[str], Node]:
     return find
 
 
-def _gate(node: Node, visible: Callable[[str], Node]) -> Node:
+def _gate(node: Node, visible: Callable[[str], Node], access: Access) -> Node:
     match node:
         case And(items):
-            return _all_of(_gate(item, visible) for item in items)
+            return _all_of(_gate(item, visible, access) for item in items)
         case Or(items):
-            return _any_of(_gate(item, visible) for item in items)
+            return _any_of(_gate(item, visible, access) for item in items)
         case Not(item):
-            return _not(_gate(item, visible))
+            return _not(_gate(item, visible, access))
+        case Linked(attr, types, item):
+            known = frozenset(types) if len(types) == 1 else frozenset()
+            inner = _gate(item, _cached(lambda name: attr_visible(name, access, known)), access)
+            shown = _all_of((inner, entity_visible(access, known)))
+            return _all_of((Linked(attr, types, shown), visible(attr)))
         case Exists(path) | Compare(path) | Matches(path):
             return _all_of((node, visible(path.attr)))
         case GeoRel(attr):

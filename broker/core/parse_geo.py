@@ -12,7 +12,7 @@ from broker.core.entity import LOCATION
 from broker.core.errors import BadRequestData, TooComplexQuery
 from broker.core.query import GeoRel, GeoRelation
 
-__all__ = ["MAX_POSITIONS", "parse_geo"]
+__all__ = ["MAX_POSITIONS", "parse_geo", "parse_origin"]
 
 MAX_POSITIONS: Final = 5000
 _MAX_LENGTH: Final = 400_000
@@ -45,9 +45,18 @@ def parse_geo(
         if value is None:
             raise BadRequestData(f"{name}: missing; a geoquery needs georel, geometry and coordinates")
     relation, max_m, min_m = _relation(cast(str, georel))
-    shape = {"type": geometry, "coordinates": _coordinates(cast(str, geometry), coordinates)}
+    shape = parse_origin(cast(str, geometry), coordinates, "coordinates")
     attr = LOCATION if geoproperty is None else _geoproperty(geoproperty, expand)
-    return GeoRel(attr, relation, json.dumps(shape, separators=(",", ":")), max_m, min_m)
+    return GeoRel(attr, relation, shape, max_m, min_m)
+
+
+def parse_origin(geometry: str, coordinates: object, parameter: str) -> str:
+    """Return a geometry as GeoJSON text from its type and its coordinates (JSON text or an array).
+
+    Raises BadRequestData naming the parameter that the coordinates come from.
+    """
+    shape = {"type": geometry, "coordinates": _coordinates(geometry, coordinates, parameter)}
+    return json.dumps(shape, separators=(",", ":"))
 
 
 def _geoproperty(name: str, expand: Callable[[str], str]) -> str:
@@ -71,19 +80,19 @@ def _relation(georel: str) -> tuple[GeoRelation, float | None, float | None]:
     return ("near", metres, None) if near[1] == "maxDistance" else ("near", None, metres)
 
 
-def _coordinates(geometry: str, given: object) -> object:
+def _coordinates(geometry: str, given: object, parameter: str) -> object:
     if geometry not in _NESTING:
         raise BadRequestData(f"geometry: expected one of {', '.join(_NESTING)}, found {geometry!r:.60}")
     found = given
     if isinstance(given, str):
         if len(given) > _MAX_LENGTH:
-            raise TooComplexQuery(f"coordinates: {len(given)} characters; {_MAX_LENGTH} are allowed")
+            raise TooComplexQuery(f"{parameter}: {len(given)} characters; {_MAX_LENGTH} are allowed")
         try:
             found = json.loads(given, parse_constant=_refuse)
         except (ValueError, RecursionError) as error:
-            raise BadRequestData(f"coordinates: not a JSON array of numbers: {error}") from error
-    if _check(geometry, found, _NESTING[geometry], "coordinates") > MAX_POSITIONS:
-        raise TooComplexQuery(f"coordinates: more than {MAX_POSITIONS} positions")
+            raise BadRequestData(f"{parameter}: not a JSON array of numbers: {error}") from error
+    if _check(geometry, found, _NESTING[geometry], parameter) > MAX_POSITIONS:
+        raise TooComplexQuery(f"{parameter}: more than {MAX_POSITIONS} positions")
     return found
 
 

@@ -5,6 +5,10 @@ commas of a value list (as its examples have), prefixed names (4.6.2), language 
 expressions in quotes, lists of unquoted URIs, and `<IRI>` for a name or URI that needs no @context (how `print_q`
 writes names that do not compact).
 
+SPEC 4.9: in braces, a name with a colon is a type hint and a name (`sensor{Device:humidity}`, EXAMPLE 14); a prefixed
+name there goes into `<>` expanded, or after a hint. The grammar has a hint before a further `{` only, the examples
+before any path: it is taken before any.
+
 SPEC 4.9: brackets hold a language or a path of members, and only the entity tells which. A single name in brackets is
 kept as both (`Path.lang` and `Path.member`); the language counts where the target is a LanguageProperty.
 """
@@ -25,6 +29,7 @@ from broker.core.query import (
     Compare,
     DateTimeLiteral,
     Exists,
+    Linked,
     ListOf,
     Literal_,
     Matches,
@@ -39,7 +44,7 @@ from broker.core.query import (
     Uri,
 )
 
-__all__ = ["MAX_DEPTH", "MAX_LENGTH", "MAX_LIST", "MAX_PATH", "MAX_TERMS", "parse_q"]
+__all__ = ["MAX_DEPTH", "MAX_LENGTH", "MAX_LIST", "MAX_PATH", "MAX_TERMS", "parse_path", "parse_q"]
 
 MAX_LENGTH: Final = 8192
 MAX_TERMS: Final = 100
@@ -51,6 +56,8 @@ Expand = Callable[[str], str]
 
 _NAME = re.compile(r"[^\W\d_]\w*(?::[^\W\d_]\w*)?")
 _IRI = re.compile(r"<([^<>\"{}|\\^`\x00-\x20]+)>")
+_PLAIN_NAME = r"(?:[^\W\d_]\w*|<[^<>\"{}|\\^`\x00-\x20]+>)"
+_HINT = re.compile(f"{_PLAIN_NAME}(?:,{_PLAIN_NAME})*:")
 _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*(?=\])|@none(?=\])")
 _OPERATOR = re.compile(r"!~=|~=|==|!=|>=|<=|>|<")
 _TEXT = re.compile(r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"')
@@ -64,21 +71,45 @@ _PATTERN = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _MAX_NUMBER: Final = 60
 
 
-def parse_q(text: str, expand: Expand, *, json_keys: Collection[str] = (), expand_values: Collection[str] = ()) -> Node:
+def parse_q(
+    text: str,
+    expand: Expand,
+    *,
+    json_keys: Collection[str] = (),
+    expand_values: Collection[str] = (),
+    joins: int | None = None,
+) -> Node:
     """Parse a whole `q`. `json_keys` and `expand_values` hold expanded attribute names (4.9).
 
-    Raises BadRequestData naming the position and what was expected, TooComplexQuery beyond the bounds, and
-    OperationNotSupported for queries over linked entities (`relation{attribute}`).
+    `joins`: over how many links it may look (`relation{attribute}`), None where linked entities cannot be looked at.
+    Raises BadRequestData naming the position and what was expected, also for more links than `joins`; TooComplexQuery
+    beyond the bounds; OperationNotSupported for any link where `joins` is None.
     """
     if len(text) > MAX_LENGTH:
         raise TooComplexQuery(f"q has {len(text)} characters; {MAX_LENGTH} are allowed")
-    return _Parser(text, expand, json_keys, expand_values).whole()
+    return _Parser(text, expand, json_keys, expand_values, joins).whole()
+
+
+def parse_path(text: str, expand: Expand, *, json_keys: Collection[str] = ()) -> Path:
+    """Parse a whole path without links (4.9, ValuePath), as `orderBy` has them. Raises BadRequestData."""
+    parser = _Parser(text, expand, json_keys, (), None)
+    found = parser.path()
+    if parser.at < len(text):
+        parser.fail("'.', '[' or the end of the path")
+    return found
 
 
 class _Parser:
-    def __init__(self, text: str, expand: Expand, json_keys: Collection[str], expand_values: Collection[str]) -> None:
+    def __init__(
+        self,
+        text: str,
+        expand: Expand,
+        json_keys: Collection[str],
+        expand_values: Collection[str],
+        joins: int | None,
+    ) -> None:
         self.text, self.at = text, 0
-        self.expand, self.json_keys, self.expand_values = expand, json_keys, expand_values
+        self.expand, self.json_keys, self.expand_values, self.joins = expand, json_keys, expand_values, joins
         self.depth = self.terms = 0
 
     def fail(self, expected: str) -> NoReturn:
@@ -134,7 +165,13 @@ class _Parser:
         self.terms += 1
         if self.terms > MAX_TERMS:
             raise TooComplexQuery(f"q has more than {MAX_TERMS} terms")
-        path = self.path()
+        links, path = self.target()
+        found = self.test(path)
+        for attr, types in reversed(links):
+            found = Linked(attr, types, found)
+        return found
+
+    def test(self, path: Path) -> Node:
         start = self.at
         op = self.match(_OPERATOR)
         if op is None:
@@ -153,17 +190,47 @@ class _Parser:
 
     # ---- paths
 
+    def target(self) -> tuple[list[tuple[str, tuple[str, ...]]], Path]:
+        """Read the links that lead to other entities, with their type hints, and the path in the last one."""
+        links: list[tuple[str, tuple[str, ...]]] = []
+        path = self.path()
+        while self.take("{"):
+            if path != Path(path.attr):
+                self.at -= 1
+                self.fail("a Relationship's name alone before '{'")
+            links.append((path.attr, self.hint()))
+            self.permit(len(links))
+            path = self.path()
+        for _ in links:
+            if not self.take("}"):
+                self.fail("'}'")
+        return links, path
+
+    def hint(self) -> tuple[str, ...]:
+        found = self.match(_HINT)
+        if found is None:
+            return ()
+        names = re.findall(_PLAIN_NAME, found)
+        return tuple(dict.fromkeys(name[1:-1] if name[0] == "<" else self.expand(name) for name in names))
+
+    def permit(self, links: int) -> None:
+        if self.joins is None:
+            raise OperationNotSupported(
+                f"q: position {self.at}: queries over linked entities (relation{{attribute}}) are not supported here; "
+                "query the linked entities themselves"
+            )
+        if links > self.joins:
+            raise BadRequestData(
+                f"q: position {self.at}: looks over {links} link(s), which needs the parameter join and a joinLevel "
+                f"of {links} or more (5.7.2.4)"
+            )
+
     def path(self) -> Path:
         attr = self.name("an attribute name")
         sub = []
         while self.take("."):
             sub.append(self.name("an attribute name after '.'"))
         lang, member = self.brackets(attr) if self.take("[") else (None, ())
-        if self.text.startswith("{", self.at):
-            raise OperationNotSupported(
-                f"q: position {self.at}: queries over linked entities (relation{{attribute}}) are not supported; "
-                "query the linked entities themselves"
-            )
         if len(sub) > MAX_PATH or len(member) > MAX_PATH:
             raise TooComplexQuery(f"q: a path of more than {MAX_PATH} names before position {self.at}")
         return Path(attr, tuple(sub), member, lang)

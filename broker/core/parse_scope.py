@@ -19,7 +19,8 @@ _SCOPE = re.compile(rf"/?{_LEVEL}(?:/{_LEVEL})*(?:/#)?|/#")
 def parse_scope(text: str) -> Node:
     """Parse a whole scope query. SPEC 4.19: a missing first slash is accepted, as EXAMPLE 5 has it, and put in.
 
-    SPEC 4.19: the grammar takes `#` outside groups only; inside them it is accepted and means the same.
+    SPEC 4.19: the grammar takes `#` outside groups only; inside them it is accepted and means the same. It has
+    conjunctions in parentheses only; they are accepted without (ETSI's own tests write them so).
     """
     if len(text) > MAX_LENGTH:
         raise TooComplexQuery(f"scopeQ has {len(text)} characters; {MAX_LENGTH} are allowed")
@@ -32,4 +33,4 @@ def parse_scope(text: str) -> Node:
             )
         return ScopeIs("/" + found.group().removeprefix("/")), found.end()
 
-    return selection(text, "scopeQ", leaf)
+    return selection(text, "scopeQ", leaf, loose=True)

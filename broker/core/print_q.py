@@ -13,6 +13,7 @@ from broker.core.query import (
     Compare,
     DateTimeLiteral,
     Exists,
+    Linked,
     ListOf,
     Literal_,
     Matches,
@@ -48,12 +49,9 @@ def print_q(node: Node, compact: Compact | None = None) -> str:
             return "|".join(_item(item, compact, Or) for item in items)
         case And(items) if len(items) > 1:
             return ";".join(_item(item, compact, And, Or) for item in items)
-        case Exists(path):
-            return _path(path, compact)
-        case Compare(path, op, operand):
-            return f"{_path(path, compact)}{op}{_operand(operand)}"
-        case Matches(path, expression, negated):
-            return f"{_path(path, compact)}{'!~=' if negated else '~='}{_expression(expression)}"
+        case Exists() | Compare() | Matches() | Linked():
+            target, rest = _term(node, compact)
+            return target + rest
     raise ValueError(f"q cannot express {type(node).__name__}")
 
 
@@ -65,6 +63,37 @@ def print_type(node: Node, compact: Compact = str) -> str:
 def print_scope(node: Node) -> str:
     """Write And/Or over ScopeIs in the language of 4.19."""
     return _selection(node, lambda leaf: leaf.pattern if isinstance(leaf, ScopeIs) else None)
+
+
+def _term(node: Node, compact: Compact | None) -> tuple[str, str]:
+    """Write a predicate in two parts: what it looks at, which links enclose in braces, and the rest."""
+    match node:
+        case Exists(path):
+            return _path(path, compact), ""
+        case Compare(path, op, operand):
+            return _path(path, compact), f"{op}{_operand(operand)}"
+        case Matches(path, expression, negated):
+            return _path(path, compact), f"{'!~=' if negated else '~='}{_expression(expression)}"
+        case Linked(attr, types, item):
+            target, rest = _term(item, None if compact is None else _without_prefixes(compact))
+            hint = ",".join(_hinted(name, compact) for name in types) + ":" if types else ""
+            return f"{_name(attr, compact)}{{{hint}{target}}}", rest
+    raise ValueError(f"q cannot express {type(node).__name__} over a link")
+
+
+def _without_prefixes(compact: Compact) -> Compact:
+    """Leave names alone that would compact to `prefix:name`: in braces that is a type hint and a name."""
+
+    def plain(name: str) -> str:
+        short = compact(name)
+        return "" if ":" in short else short
+
+    return plain
+
+
+def _hinted(name: str, compact: Compact | None) -> str:
+    short = name if compact is None else compact(name)
+    return short if _NAME.fullmatch(short) and ":" not in short else f"<{name}>"
 
 
 def _selection(node: Node, leaf: Callable[[Node], str | None]) -> str:

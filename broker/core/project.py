@@ -6,14 +6,14 @@ Documents are in internal form and are not changed; what is kept is shared with 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from broker.core.entity import ENTITY_MEMBERS, Doc, Instance, dataset_of, instances
 from broker.core.errors import BadRequestData
 
-__all__ = ["EVERYTHING", "LanguageRange", "Projection", "language", "parse_languages", "project"]
+__all__ = ["EVERYTHING", "LanguageRange", "Projection", "language", "parse_languages", "project", "without_expiry"]
 
 LanguageRange: TypeAlias = tuple[str, float]
 """A language range of RFC 4647, lower case, `*` for any, and its weight."""
@@ -30,12 +30,18 @@ class Projection:
 
     `pick`: only these members (None: all). `omit`: not these. `attrs`: of the attributes only these (None: all; id,
     type and scope stay). `datasets`: only instances with these datasetIds (None: all; "" the default instance).
+    `linked`: what to keep of the entities that a Relationship leads to, where that is not everything (4.21).
     """
 
     pick: frozenset[str] | None = None
     omit: frozenset[str] = frozenset()
     attrs: frozenset[str] | None = None
     datasets: frozenset[str] | None = None
+    linked: tuple[tuple[str, Projection], ...] = ()
+
+    def of(self, relationship: str) -> Projection:
+        """Return what to keep of the entities that the Relationship leads to."""
+        return next((one for name, one in self.linked if name == relationship), EVERYTHING)
 
     def keeps(self, member: str) -> bool:
         """Say whether a first-level member stays."""
@@ -105,14 +111,40 @@ def _speak(one: Instance, ranges: Sequence[LanguageRange]) -> Instance:
 
 
 def _best(tags: dict[str, Any], ranges: Sequence[LanguageRange]) -> str:
-    """Choose a tag: by the ranges in order (a range matches its narrower tags too), else the default or the first."""
+    """Choose a tag: by the ranges in order, else the default or the first.
+
+    A range matches its own tag, else a narrower one, else (RFC 4647, 3.4) the tag that it shortens to.
+    """
+    lower = {tag.lower(): tag for tag in reversed(tags)}
     for wanted, weight in ranges:
         if weight == 0:
             continue
         if wanted == "*":
             break
-        for tag in tags:
-            lower = tag.lower()
-            if lower == wanted or lower.startswith(wanted + "-"):
-                return tag
+        narrower = next((tag for tag in tags if tag.lower().startswith(wanted + "-")), None)
+        shorter = (lower[one] for one in _shortened(wanted) if one in lower)
+        found = lower.get(wanted) or narrower or next(shorter, None)
+        if found is not None:
+            return found
     return "@none" if "@none" in tags else next(iter(tags))
+
+
+def _shortened(wanted: str) -> Iterator[str]:
+    """Yield a language range without its last subtag, and so on; a single letter goes with what follows it."""
+    parts = wanted.split("-")
+    while len(parts) > 1:
+        parts.pop()
+        if len(parts[-1]) == 1:
+            parts.pop()
+        yield "-".join(parts)
+
+
+def without_expiry(value: Any) -> Any:
+    """Leave `expiresAt` out of an attribute and its sub-attributes: only system attributes show it (6.3.11)."""
+    if isinstance(value, list):
+        return [without_expiry(one) for one in value]
+    return {
+        member: without_expiry(item) if ":" in member and isinstance(item, dict | list) else item
+        for member, item in value.items()
+        if member != "expiresAt"
+    }

@@ -24,6 +24,7 @@ __all__ = [
     "GeoRel",
     "IdIn",
     "IdPattern",
+    "Linked",
     "ListOf",
     "Literal_",
     "Matches",
@@ -32,6 +33,7 @@ __all__ = [
     "Number",
     "Operand",
     "Or",
+    "Order",
     "Path",
     "Query",
     "Range",
@@ -190,6 +192,18 @@ class GeoRel:
 
 
 @dataclass(frozen=True, slots=True)
+class Linked:
+    """A Relationship of the entity leads to an entity that meets the condition (4.9, `sensor{humidity}`).
+
+    `types`: only targets that have one of these types count (`sensor{Device:humidity}`); none: of any type.
+    """
+
+    attr: str
+    types: tuple[str, ...]
+    item: Node
+
+
+@dataclass(frozen=True, slots=True)
 class And:
     """All of them; the empty one is true."""
 
@@ -210,18 +224,34 @@ class Not:
     item: Node
 
 
-Node: TypeAlias = Exists | Compare | Matches | TypeIs | IdIn | IdPattern | AnyAttr | ScopeIs | GeoRel | And | Or | Not
+Node: TypeAlias = (
+    Exists | Compare | Matches | TypeIs | IdIn | IdPattern | AnyAttr | ScopeIs | GeoRel | Linked | And | Or | Not
+)
 
 TRUE = And(())
 FALSE = Or(())
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """A query for entities: which (`where`), and which page of them, ordered by id.
+class Order:
+    """One term of an ordering (4.23): by what, and which way; what an entity lacks comes last either way.
 
-    `after` is our documented walk parameter: only entities whose id sorts after it, so that a walk neither misses nor
-    repeats while others write.
+    `by`: "id", "type", "scope", or a path. With `origin` (GeoJSON text) by the distance of the GeoProperty from it.
+    `visible`: the condition under which the caller sees what is ordered by; elsewhere it counts as absent.
+    """
+
+    by: Path | Literal["id", "type", "scope"]
+    descending: bool = False
+    origin: str | None = None
+    visible: Node = TRUE
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query for entities: which (`where`), and which page of them, ordered by `order` and then by id.
+
+    `collation`: the ICU locale that strings are ordered by (4.23.3), None for the root's. `after` is our documented
+    walk parameter: only entities whose id sorts after it, so that a walk neither misses nor repeats while others write.
     """
 
     where: Node = TRUE
@@ -229,3 +259,5 @@ class Query:
     offset: int = 0
     count: bool = False
     after: str | None = None
+    order: tuple[Order, ...] = ()
+    collation: str | None = None

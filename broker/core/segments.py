@@ -2,7 +2,8 @@
 
 A segment that starts with `{` or `[` holds core short names only: it reads the same under every @context and goes
 into answers as it is. One that holds names to compact (sub-attributes, keys of compound values, `vocab`, `objectType`,
-`valueType`) starts with a space. orjson is allowed in `core`: it is computation, not I/O.
+`valueType`), or `expiresAt`, which not every answer shows, starts with a space. orjson is allowed in `core`: it is
+computation, not I/O.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _SCALAR = (str, int, float)
 _COMPOUND = (dict, list)
 _POINT = struct.Struct("<BIIdd")
 _POINT_TAG = 0x20000001
-_NAMED_MEMBERS = frozenset({"vocab", "objectType", "valueType", "entityTypeSealed"})
+_NAMED_MEMBERS = frozenset({"vocab", "objectType", "valueType", "entityTypeSealed", "expiresAt"})
 _OPAQUE_MEMBERS = frozenset({"json", "languageMap", "object", "objectList"})
 
 

@@ -13,8 +13,11 @@ __all__ = ["MAX_LEAVES", "selection"]
 MAX_LEAVES: Final = 200
 
 
-def selection(text: str, parameter: str, leaf: Callable[[int], tuple[Node, int]]) -> Node:
-    """Parse `a|b,(c;d)` whole; `leaf` reads one leaf at a position and returns it with the position after it."""
+def selection(text: str, parameter: str, leaf: Callable[[int], tuple[Node, int]], *, loose: bool = False) -> Node:
+    """Parse `a|b,(c;d)` whole; `leaf` reads one leaf at a position and returns it with the position after it.
+
+    `loose`: a conjunction needs no parentheses (`a;b|c` is `(a;b)|c`).
+    """
     items: list[Node] = []
     at = leaves = 0
     while True:
@@ -27,7 +30,7 @@ def selection(text: str, parameter: str, leaf: Callable[[int], tuple[Node, int]]
             leaves += 1
             if leaves > MAX_LEAVES:
                 raise TooComplexQuery(f"{parameter} has more than {MAX_LEAVES} items")
-            if not grouped or not text.startswith(";", at):
+            if not (grouped or loose) or not text.startswith(";", at):
                 break
             at += 1
         if grouped:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from urllib.parse import quote
 
 import orjson
@@ -13,9 +14,10 @@ from broker.core.query import Query
 from broker.http.bodies import own_context
 from broker.http.deps import Call
 from broker.http.features import collection
-from broker.http.negotiate import CONTEXT_REL, GEO_JSON, JSON, Body, Media
+from broker.http.negotiate import CONTEXT_REL, GEO_JSON, JSON, Body, Media, Preferences
 from broker.http.problems import problem, respond
 from broker.http.render import array, with_context
+from broker.http.sheet import Sheet
 from broker.ld.active import Active
 from broker.ops.contexts import implicit
 from ontologies import load
@@ -23,6 +25,7 @@ from policies.audit import Prepared
 
 __all__ = [
     "BASE",
+    "Told",
     "batch_result",
     "context_header",
     "context_link",
@@ -34,6 +37,7 @@ __all__ = [
 ]
 
 BASE = "/ngsi-ld/v1"
+_NO_PREFERENCES = Preferences()
 _ID_SAFE = ":@!$&'()*+,;=~"
 _VALUE_SAFE = ":/*,;@!$'()~"
 
@@ -59,43 +63,52 @@ async def context_link(call: Call, body: Body, lives_s: float | None = None) -> 
     return f"{services.settings.broker_url.rstrip('/')}{BASE}/jsonldContexts/{local_id}"
 
 
-async def entity_answer(
-    call: Call, text: str, media: Media, active: Active, link: str | None, *, in_body: bool
-) -> Response:
-    """Answer with one entity, after the audit record is committed; `in_body`: its @context goes into the body."""
-    prepared = await call.commit("allowed", 1)
-    headers = call.headers(prepared.receipt)
-    if in_body:
-        text = with_context(text, active)
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How an answer with entities is to be told: media type, @context and where it goes, what was preferred."""
+
+    media: Media
+    active: Active
+    link: str | None
+    in_body: bool = False
+    preferred: Preferences = _NO_PREFERENCES
+
+    def status(self, sheet: Sheet) -> int:
+        """Give 203 where entities were made to fit an earlier version (4.3.6.8)."""
+        return 203 if sheet.altered else 200
+
+
+async def entity_answer(call: Call, sheet: Sheet, told: Told, *, several: bool = False) -> Response:
+    """Answer with one entity, after the audit record is committed; `several`: with an array, as it was joined flat."""
+    if several:
+        return await page_answer(call, sheet, told)
+    prepared = await call.commit("allowed", sheet.entities)
+    headers = {**call.headers(prepared.receipt), **told.preferred.applied()}
+    text = sheet.texts[0]
+    if told.in_body:
+        text = with_context(text, told.active)
     else:
-        headers["Link"] = context_header(link)
-    return Response(text.encode(), 200, headers, media_type=media)
+        headers["Link"] = context_header(told.link)
+    return Response(text.encode(), told.status(sheet), headers, media_type=told.media)
 
 
 async def page_answer(
-    call: Call,
-    texts: Sequence[str],
-    media: Media,
-    active: Active,
-    link: str | None,
-    links: Sequence[str],
-    count: int | None,
-    *,
-    in_body: bool,
+    call: Call, sheet: Sheet, told: Told, links: Sequence[str] = (), count: int | None = None
 ) -> Response:
     """Answer with a page of entities or Features, after the audit record is committed."""
-    prepared = await call.commit("allowed", len(texts))
-    headers = call.headers(prepared.receipt)
+    prepared = await call.commit("allowed", sheet.entities)
+    headers = {**call.headers(prepared.receipt), **told.preferred.applied()}
     if count is not None:
         headers["NGSILD-Results-Count"] = str(count)
-    if not in_body:
-        links = [context_header(link), *links]
-    if media == GEO_JSON:
+    if not told.in_body:
+        links = [context_header(told.link), *links]
+    texts = sheet.texts
+    if told.media == GEO_JSON:
         whole = collection(texts)
-        content = (with_context(whole, active) if in_body else whole).encode()
+        content = (with_context(whole, told.active) if told.in_body else whole).encode()
     else:
-        content = array([with_context(text, active) for text in texts] if in_body else texts)
-    response = Response(content, 200, headers, media_type=media)
+        content = array([with_context(text, told.active) for text in texts] if told.in_body else texts)
+    response = Response(content, told.status(sheet), headers, media_type=told.media)
     for one in links:
         response.headers.append("Link", one)
     return response

@@ -16,10 +16,19 @@ from uuid_utils import uuid7
 from broker.core.access import Access
 from broker.core.errors import NgsiLdError, NonexistentTenant
 from broker.core.ids import DEFAULT_TENANT, parse_tenant
-from broker.http.problems import Denied, NeedToken, denied, from_trust, respond, status_of, unavailable
+from broker.http.problems import (
+    Denied,
+    NeedToken,
+    denied,
+    from_trust,
+    rate_exceeded,
+    respond,
+    status_of,
+    unavailable,
+)
 from broker.http.services import Services, services
 from broker.store.write import Outcome
-from policies import PUBLIC, Action, Caller, Decision, EngineUnavailable, PurposeError, TokenError
+from policies import PUBLIC, Action, Caller, Decision, EngineUnavailable, PurposeError, RateExceeded, TokenError
 from policies.audit import AuditRecord, Prepared, prepare
 
 __all__ = ["ACCESS", "AUDIT", "TENANT", "Call", "call_of", "enter", "fail", "record"]
@@ -122,7 +131,9 @@ def record(
         reason=reason,
         request=request,
         revision=decision.revision if decision is not None else 0,
+        roles=caller.roles,
         tenant=tenant,
+        tier=caller.tier,
     )
 
 
@@ -152,6 +163,10 @@ async def enter(request: Request, action: Action, *, creates: bool = False) -> C
         call.decision = decision
         raise _refusal(call, decision)
     call.decision = decision
+    try:
+        call.decision = decision = trust.within_rate(decision)
+    except RateExceeded as error:
+        raise rate_exceeded(error) from error
     trust.used(decision)
     call.schema = await _schema(call, creates)
     return call
@@ -189,9 +204,9 @@ async def fail(request: Request, error: NgsiLdError) -> Response:
     call = call_of(request)
     if call is None:
         return respond(error)
-    reason = getattr(call.decision, "reason", None) if isinstance(error, Denied) else error.name
+    reason = str(error.members["reason"]) if isinstance(error, Denied) else error.name
     try:
-        prepared = await call.commit(verdict(error), 0, reason or error.name)
+        prepared = await call.commit(verdict(error), 0, reason)
     except NgsiLdError as problem:
         return respond(problem, call.headers(None))
     headers = call.headers(prepared.receipt)

@@ -17,17 +17,18 @@ from broker.http.render import Show, parsed
 from broker.ld.active import Active
 from broker.ops.view import Joined, View
 
-__all__ = ["collection", "write"]
+__all__ = ["collection", "shape", "write"]
 
 
 def write(view: View | Joined, active: Active, show: Show, attr: str) -> str:
     """Write one entity as a Feature without `@context`; `attr` is the IRI of its geometry's GeoProperty."""
     if isinstance(view, Joined):
         view = view.view()
-    return orjson.dumps(feature(orjson.loads(parsed(view, active, show)), _shape(view, show, attr))).decode()
+    return orjson.dumps(feature(orjson.loads(parsed(view, active, show)), shape(view, show, attr))).decode()
 
 
-def _shape(view: View, show: Show, attr: str) -> dict[str, Any] | None:
+def shape(view: View, show: Show, attr: str) -> dict[str, Any] | None:
+    """Give the geometry that the reader sees of an entity."""
     if attr not in view.names or not view.mask.shows(attr):
         return None
     return geometry(segments.parse(view.segs[list(view.names).index(attr)]), show.projection.datasets)

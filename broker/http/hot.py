@@ -32,6 +32,7 @@ from broker.http.routes.entities import answer_query
 from broker.http.services import Services
 from broker.ld.active import Active
 from broker.ld.contexts import link_context
+from broker.ops.alive import alive_joined
 from broker.ops.sight import Sight, sight
 from broker.ops.view import Joined
 from policies import PUBLIC, Caller, Decision, PurposeError
@@ -153,6 +154,8 @@ class Hot:
             elif name == b"accept":
                 if value not in _PLAIN_ACCEPT:
                     return None
+            elif name == b"prefer":
+                return None
             elif name == b"link":
                 if link is not None:
                     return None
@@ -163,14 +166,14 @@ class Hot:
                 tenant = value
         key = authorization, purpose, tenant, link
         door = self._doors.get(key)
-        if door is not None and self._stands(services, door):
-            return door
-        door = self._open(services, *key)
-        if door is not None:
+        if door is None or not self._stands(services, door):
+            door = self._open(services, *key)
+            if door is None:
+                return None
             if len(self._doors) >= _MAX_KEPT:
                 self._doors.clear()
             self._doors[key] = door
-        return door
+        return door if services.trust.fits(door.decision) else None
 
     def _stands(self, services: Services, door: _Door) -> bool:
         """Say whether what was found out for these headers is so still."""
@@ -236,6 +239,7 @@ class Hot:
         if row is None:
             return False
         _, types, scopes, names, segs = row
+        names, segs = alive_joined(names, segs)
         mask = door.sight.mask_joined(entity_id, types, scopes, names, segs)
         if mask is None:
             return False
@@ -270,7 +274,7 @@ class Hot:
             given = params.parse(query, querying.QUERY)
             if not given.keys() <= _PAGE or "type" not in given:
                 return False
-            answer = await answer_query(call, given, JSON, door.active, door.link)
+            answer = await answer_query(call, given, answers.Told(JSON, door.active, door.link))
         except Exception:
             # Whatever it is, the route meets it too, and answers for it.
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -10,6 +11,7 @@ import orjson
 from starlette.requests import Request
 
 from broker.core.errors import BadRequestData, InvalidRequest, NgsiLdError
+from broker.core.versions import NATIVE, Version
 from broker.ld import contexts as ld
 
 __all__ = [
@@ -22,11 +24,13 @@ __all__ = [
     "LengthRequired",
     "Media",
     "NotAcceptable",
+    "Preferences",
     "UnsupportedMediaType",
     "accept",
     "body",
     "context_in_body",
     "link_context",
+    "preferences",
 ]
 
 JSON: Literal["application/json"] = "application/json"
@@ -35,6 +39,9 @@ GEO_JSON: Literal["application/geo+json"] = "application/geo+json"
 CONTEXT_REL = "http://www.w3.org/ns/json-ld#context"
 
 Media: TypeAlias = Literal["application/json", "application/ld+json", "application/geo+json"]
+
+
+_VERSION = re.compile(r"ngsi-ld\s*=\s*([0-9]{1,3})\.([0-9]{1,3})")
 
 
 class NotAcceptable(NgsiLdError):
@@ -90,12 +97,33 @@ def accept(header: str | None, *, geo: bool = False) -> Media:
     return best
 
 
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What the Prefer header wishes (RFC 7240; 6.3.6): GeoJSON without @context, a version of the specification."""
+
+    plain_json: bool = False
+    version: Version | None = None
+
+    def applied(self) -> dict[str, str]:
+        """Give the header that says which version the answer conforms to."""
+        if self.version is None:
+            return {}
+        major, minor = min(self.version, NATIVE)
+        return {"Preference-Applied": f"ngsi-ld={major}.{minor}"}
+
+
+def preferences(request: Request) -> Preferences:
+    """Read the Prefer header; of several wishes of a kind the first counts, and what is not understood is ignored."""
+    wishes = [wish.strip().replace('"', "") for one in request.headers.getlist("prefer") for wish in one.split(",")]
+    versions = [(int(found[1]), int(found[2])) for wish in wishes if (found := _VERSION.fullmatch(wish)) is not None]
+    return Preferences("body=json" in wishes, next((one for one in versions if one >= (1, 0)), None))
+
+
 def context_in_body(request: Request, media: Media) -> bool:
     """Say whether the answer carries its @context in the body, or in the Link header (6.3.6)."""
     if media != GEO_JSON:
         return media == LD_JSON
-    wishes = (wish.strip().replace('"', "") for one in request.headers.getlist("prefer") for wish in one.split(","))
-    return "body=json" not in wishes
+    return not preferences(request).plain_json
 
 
 def _weight(parameters: list[str]) -> float:

@@ -30,24 +30,8 @@ Format: TypeAlias = Literal["normalized", "concise", "simplified"]
 COMMON = frozenset({"local"})
 """Parameters every operation on entities takes."""
 
-_LATER = frozenset(
-    {
-        "collation",
-        "containedBy",
-        "csf",
-        "entityMap",
-        "entityMapLifetime",
-        "expandValues",
-        "join",
-        "joinLevel",
-        "jsonKeys",
-        "orderBy",
-        "orderFrom",
-        "orderGeometry",
-        "splitEntities",
-    }
-)
-"""Parameters of the standard that this broker does not have."""
+_LATER = frozenset({"entityMap", "entityMapLifetime"})
+"""Parameters of the standard that this broker does not have; what they say by default may be said."""
 
 _FORMATS: dict[str, Format] = {
     "normalized": "normalized",
@@ -81,8 +65,10 @@ def parse(query: bytes, known: Collection[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in pairs:
         if name not in known and name not in COMMON:
-            if name in _LATER:
+            if name in _LATER and value != "false":
                 raise OperationNotSupported(f"{name}: this broker does not have this parameter of the standard")
+            if name in _LATER:
+                continue
             raise InvalidRequest(
                 f"{name:.80}: no such parameter here; known are {', '.join(sorted({*known, *COMMON}))}"
             )
@@ -128,21 +114,22 @@ def names(given: Mapping[str, str], name: str) -> tuple[str, ...]:
 
 
 def representation(given: Mapping[str, str]) -> Representation:
-    """Read `format` and `options` (6.3.7, 6.3.11)."""
+    """Read `format`, which takes precedence, and `options` (6.3.7, 6.3.11). InvalidRequest if wrong (6.3.20)."""
     found: str | None = given.get("format")
     if found is not None and found not in _FORMATS:
-        raise BadRequestData(f"format: expected one of {', '.join(_FORMATS)}, found {found!r:.40}")
+        raise InvalidRequest(f"format: expected one of {', '.join(_FORMATS)}, found {found!r:.40}")
     sys_attrs = False
+    options: set[Format] = set()
     for option in names(given, "options"):
         if option == "sysAttrs":
             sys_attrs = True
         elif option in _FORMATS:
-            if found is not None and _FORMATS[found] != _FORMATS[option]:
-                raise BadRequestData(f"options: {option} contradicts {found}")
-            found = option
+            options.add(_FORMATS[option])
         else:
-            raise BadRequestData(f"options: expected sysAttrs or one of {', '.join(_FORMATS)}, found {option!r:.40}")
-    return Representation(_FORMATS[found or "normalized"], sys_attrs)
+            raise InvalidRequest(f"options: expected sysAttrs or one of {', '.join(_FORMATS)}, found {option!r:.40}")
+    if found is None and len(options) > 1:
+        raise InvalidRequest(f"options: {' and '.join(sorted(options))} contradict each other")
+    return Representation(_FORMATS[found] if found is not None else next(iter(options), "normalized"), sys_attrs)
 
 
 _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")

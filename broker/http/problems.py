@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 import orjson
@@ -9,7 +10,7 @@ from starlette.responses import Response
 
 from broker.core.errors import NgsiLdError
 from policies.caller import PurposeError, TokenError
-from policies.decision import Decision
+from policies.decision import Decision, RateExceeded
 
 __all__ = [
     "DENIED",
@@ -20,6 +21,7 @@ __all__ = [
     "denied",
     "from_trust",
     "problem",
+    "rate_exceeded",
     "respond",
     "status_of",
     "unavailable",
@@ -42,6 +44,7 @@ STATUS: dict[str, int] = {
 
 DENIED = "https://datapolis.example/errors/denied"
 UNAUTHENTICATED = "https://datapolis.example/errors/unauthenticated"
+RATE = "https://datapolis.example/errors/rate"
 UNAVAILABLE = "https://datapolis.example/errors/unavailable"
 
 
@@ -66,7 +69,7 @@ class HttpProblem(NgsiLdError):
 
 
 class Denied(HttpProblem):
-    """The policy refuses the action (403)."""
+    """The policy refuses the action (403), or its rate does (429)."""
 
 
 class NeedToken(HttpProblem):
@@ -89,6 +92,12 @@ def from_trust(error: TokenError | PurposeError) -> HttpProblem:
         "The purpose of the request is not clear",
         error.detail,
     )
+
+
+def rate_exceeded(error: RateExceeded) -> HttpProblem:
+    """Say that the agreed rate is exceeded, and when a request fits again (429)."""
+    after = max(1, ceil(error.retry_after_s))
+    return Denied(RATE, 429, "The agreed rate is exceeded", error.detail, {"reason": "rate", "retry_after": after})
 
 
 def unavailable(detail: str) -> HttpProblem:
@@ -120,6 +129,8 @@ def respond(error: NgsiLdError, headers: dict[str, str] | None = None) -> Respon
     status = status_of(error)
     if status == 401:
         head["WWW-Authenticate"] = "Bearer"
+    if status == 429 and isinstance(error, HttpProblem):
+        head["Retry-After"] = str(error.members["retry_after"])
     if status == 503:
         head["Retry-After"] = "1"
     return Response(orjson.dumps(problem(error)), status, head, media_type="application/json")

@@ -22,25 +22,13 @@ __all__ = ["read"]
 Expand: TypeAlias = Callable[[str], str]
 
 _MOST: Final = 1000
-_LATER: Final = frozenset(
-    {
-        "containedBy",
-        "csf",
-        "entityMap",
-        "entityMapLifetime",
-        "expandValues",
-        "join",
-        "joinLevel",
-        "jsonKeys",
-        "ordering",
-        "splitEntities",
-    }
-)
+_LATER: Final = frozenset({"entityMap", "entityMapLifetime"})
 """Members of the standard that this broker does not have."""
 
 _TEMPORAL: Final = ("aggrParams", "temporalQ")
-_TEXTS: Final = ("q", "scopeQ", "lang", "geometryProperty")
-_LISTS: Final = ("attrs", "pick", "omit", "datasetId")
+_TEXTS: Final = ("q", "scopeQ", "lang", "geometryProperty", "csf", "expandValues", "jsonKeys", "join")
+_LISTS: Final = ("attrs", "pick", "omit", "datasetId", "containedBy")
+_ORDERING: Final = ("orderBy", "coordinates", "geometry", "collation")
 _GEO: Final = ("georel", "geometry", "coordinates", "geoproperty")
 _SELECTOR: Final = ("type", "id", "idPattern")
 
@@ -60,6 +48,12 @@ def read(body: Any, expand: Expand) -> tuple[dict[str, str], Node | None]:
             found[member] = ",".join(_text(one, f"{member}[{at}]") for at, one in enumerate(_array(value, member)))
         elif member == "geoQ":
             found.update(_geo(value))
+        elif member == "ordering":
+            found.update(_ordering(value))
+        elif member == "joinLevel":
+            found[member] = _level(value)
+        elif member == "splitEntities":
+            found[member] = _flag(value, member)
         elif member == "entities":
             items = tuple(_selector(one, f"entities[{at}]", expand) for at, one in enumerate(_array(value, member)))
             selectors = items[0] if len(items) == 1 else Or(items)
@@ -73,7 +67,7 @@ def _refuse(member: str, value: Any) -> None:
         raise BadRequestData(f"{member}: is for queries of the temporal evolution only (5.2.23)")
     if member not in _LATER:
         raise BadRequestData(f"{member:.80}: a Query has no such member (5.2.23)")
-    if value not in (False, "@none"):
+    if value is not False:
         raise OperationNotSupported(f"{member}: this broker does not have this member of the standard")
 
 
@@ -85,6 +79,36 @@ def _geo(value: Any) -> dict[str, str]:
         coordinates = given["coordinates"]
         found["coordinates"] = coordinates if isinstance(coordinates, str) else orjson.dumps(coordinates).decode()
     return found
+
+
+def _ordering(value: Any) -> dict[str, str]:
+    """Read OrderingParams (5.2.43)."""
+    given = _object(value, "ordering", _ORDERING)
+    found: dict[str, str] = {}
+    if "orderBy" in given:
+        terms = _array(given["orderBy"], "ordering.orderBy")
+        found["orderBy"] = ",".join(_text(one, f"ordering.orderBy[{at}]") for at, one in enumerate(terms))
+    if "coordinates" in given:
+        if not isinstance(given["coordinates"], list):
+            raise BadRequestData("ordering.coordinates: must be an array")
+        found["orderFrom"] = orjson.dumps(given["coordinates"]).decode()
+    if "geometry" in given:
+        found["orderGeometry"] = _text(given["geometry"], "ordering.geometry")
+    if "collation" in given:
+        found["collation"] = _text(given["collation"], "ordering.collation")
+    return found
+
+
+def _level(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise BadRequestData("joinLevel: must be a positive whole number")
+    return str(value)
+
+
+def _flag(value: Any, member: str) -> str:
+    if not isinstance(value, bool):
+        raise BadRequestData(f"{member}: must be true or false")
+    return "true" if value else "false"
 
 
 def _selector(value: Any, where: str, expand: Expand) -> Node:

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeAlias
 
 from broker.core.entity import LOCATION
 from broker.core.errors import BadRequestData
 from broker.core.ids import is_name, parse_uri
 from broker.core.parse_geo import parse_geo
+from broker.core.parse_project import depth, parse_projection, projected
 from broker.core.parse_q import parse_q
 from broker.core.parse_scope import parse_scope
 from broker.core.parse_type import parse_type
 from broker.core.pattern import pattern
 from broker.core.project import EVERYTHING, Projection, parse_languages
-from broker.core.query import And, AnyAttr, Compare, Exists, IdIn, IdPattern, Matches, Node, Not, Or, Query
+from broker.core.query import (
+    And,
+    AnyAttr,
+    Compare,
+    Exists,
+    IdIn,
+    IdPattern,
+    Linked,
+    Matches,
+    Node,
+    Not,
+    Or,
+    Query,
+    ScopeIs,
+)
 from broker.core.terms import SYSTEM_TIMES
-from broker.http import params
+from broker.core.versions import Version
+from broker.http import joining, params
 from broker.http.negotiate import GEO_JSON, Media
 from broker.http.render import Show
 from broker.ld.active import Active
@@ -27,36 +43,65 @@ __all__ = ["POSTED", "QUERY", "RETRIEVE", "entity_query", "geometry_property", "
 
 Expand: TypeAlias = Callable[[str], str]
 
-RETRIEVE = frozenset({"attrs", "datasetId", "format", "geometryProperty", "lang", "omit", "options", "pick", "type"})
+RETRIEVE = frozenset(
+    {
+        "attrs",
+        "containedBy",
+        "datasetId",
+        "format",
+        "geometryProperty",
+        "join",
+        "joinLevel",
+        "lang",
+        "omit",
+        "options",
+        "pick",
+        "type",
+    }
+)
 QUERY = RETRIEVE | {
     "after",
+    "collation",
     "coordinates",
     "count",
+    "csf",
+    "expandValues",
     "geometry",
     "geoproperty",
     "georel",
     "id",
     "idPattern",
+    "jsonKeys",
     "limit",
     "offset",
+    "orderBy",
+    "orderFrom",
+    "orderGeometry",
     "q",
     "scopeQ",
+    "splitEntities",
 }
 
 POSTED = frozenset({"after", "count", "format", "geometryProperty", "limit", "offset", "options"})
 """Parameters of a query that is posted; the rest is in its body (6.23)."""
 
-_MEMBERS = frozenset({"id", "type", "scope"})
 _MAX_IDS = 1000
-_OR = re.compile(r"[,|]")
+_ANY_SCOPE = ScopeIs("/#")
 
 
 def entity_query(
     given: Mapping[str, str], expand: Expand, settings: BrokerSettings, selectors: Node | None = None
 ) -> Query:
-    """Build the query that the parameters describe, of what the selectors select."""
+    """Build the query that the parameters describe, of what the selectors select.
+
+    `csf` and `splitEntities` are checked and, as the broker has no context sources to apply them to, change nothing.
+    """
     items: list[Node] = [] if selectors is None else [selectors]
+    json_keys = frozenset(_attribute(one, "jsonKeys", expand) for one in params.names(given, "jsonKeys"))
+    coerced = frozenset(_attribute(one, "expandValues", expand) for one in params.names(given, "expandValues"))
     if "type" in given:
+        if given["type"] == "*" and given.get("local") == "false":
+            raise BadRequestData("type: * needs the local scope; leave local=false out (6.4.3.2)")
         items.append(parse_type(given["type"], expand))
     if "id" in given:
         ids = params.names(given, "id")
@@ -69,7 +114,11 @@ def entity_query(
     if "attrs" in given:
         items.append(AnyAttr(tuple(_attribute(one, "attrs", expand) for one in params.names(given, "attrs"))))
     if "q" in given:
-        items.append(parse_q(given["q"], expand))
+        levels = joining.join_level(joining.join(given, settings))
+        items.append(parse_q(given["q"], expand, json_keys=json_keys, expand_values=coerced, joins=levels))
+    if "csf" in given:
+        _check_csf(given["csf"], expand)
+    params.flag(given, "splitEntities")
     if "scopeQ" in given:
         items.append(parse_scope(given["scopeQ"]))
     geo = parse_geo(
@@ -77,7 +126,29 @@ def entity_query(
     )
     if geo is not None:
         items.append(geo)
-    return _paged(given, And(tuple(items)), settings)
+    if "pick" in given:
+        items += _picked(projection(given, expand))
+    order, collation = joining.ordering(given, expand, json_keys)
+    return replace(_paged(given, And(tuple(items)), settings), order=order, collation=collation)
+
+
+def _check_csf(text: str, expand: Expand) -> None:
+    try:
+        parse_q(text, expand)
+    except BadRequestData as error:
+        raise BadRequestData(f"csf: {error.detail.removeprefix('q: ')}") from error
+
+
+def _picked(wanted: Projection) -> list[Node]:
+    """Select what `pick` leaves something of: an entity without any member is not shown (4.21)."""
+    pick = wanted.pick
+    if pick is None or pick & {"id", "type"}:
+        return []
+    attrs = tuple(sorted(pick - {"scope"}))
+    found: tuple[Node, ...] = (AnyAttr(attrs),) if attrs else ()
+    if "scope" in pick:
+        found = (*found, _ANY_SCOPE)
+    return [found[0] if len(found) == 1 else Or(found)]
 
 
 def _paged(given: Mapping[str, str], where: Node, settings: BrokerSettings) -> Query:
@@ -109,6 +180,8 @@ def _names_attribute(node: Node) -> bool:
         return _names_attribute(node.item)
     if isinstance(node, AnyAttr):
         return any(attr not in SYSTEM_TIMES for attr in node.attrs)
+    if isinstance(node, Linked):
+        return True
     return isinstance(node, Exists | Compare | Matches) and node.path.attr not in SYSTEM_TIMES
 
 
@@ -122,35 +195,41 @@ def geometry_property(given: Mapping[str, str], expand: Expand, media: Media) ->
     return _attribute(name, "geometryProperty", expand)
 
 
-def show(given: Mapping[str, str], active: Active) -> Show:
-    """Build how the entities are to be shown."""
+def show(given: Mapping[str, str], active: Active, version: Version | None = None) -> Show:
+    """Build how the entities are to be shown; `version`: as that version of the specification has them."""
     wanted = params.representation(given)
     languages = parse_languages(given["lang"]) if "lang" in given else ()
-    return Show(projection(given, active.expand_term), wanted.format, wanted.sys_attrs, languages)
+    return Show(projection(given, active.expand_term), wanted.format, wanted.sys_attrs, languages, version)
 
 
 def projection(given: Mapping[str, str], expand: Expand) -> Projection:
     """Build what `pick`, `omit`, `attrs` and `datasetId` leave of each entity."""
     if not given.keys() & {"attrs", "datasetId", "omit", "pick"}:
         return EVERYTHING
-    pick = _members(given, "pick", expand)
-    omit = _members(given, "omit", expand) or frozenset()
-    if pick is not None and pick & omit:
-        raise BadRequestData("omit: names a member that pick names as well")
+    if "attrs" in given and given.keys() & {"pick", "omit"}:
+        raise BadRequestData("attrs: means a pick and a q together and cannot stand beside pick or omit (6.4.3.2)")
+    pick = parse_projection(given["pick"], "pick", expand) if "pick" in given else None
+    omit = parse_projection(given["omit"], "omit", expand) if "omit" in given else None
+    links = max(depth(pick), depth(omit))
+    if links and links > _levels(given):
+        raise BadRequestData(
+            f"pick, omit: project over {links} link(s), which needs the parameter join and a joinLevel of {links} or "
+            "more (5.7.1.4, 5.7.2.4)"
+        )
+    found = projected(pick, omit)
     attrs = frozenset(_attribute(one, "attrs", expand) for one in params.names(given, "attrs"))
     datasets = frozenset(
         "" if one == "@none" else parse_uri(one, "datasetId") for one in params.names(given, "datasetId")
     )
-    return Projection(pick, omit, attrs if "attrs" in given else None, datasets if "datasetId" in given else None)
+    return replace(
+        found, attrs=attrs if "attrs" in given else None, datasets=datasets if "datasetId" in given else None
+    )
 
 
-def _members(given: Mapping[str, str], parameter: str, expand: Expand) -> frozenset[str] | None:
-    text = given.get(parameter)
-    if text is None:
-        return None
-    if "{" in text:
-        raise BadRequestData(f"{parameter}: projects linked entities, which needs the parameter join (5.7.1.4)")
-    return frozenset(one if one in _MEMBERS else _attribute(one, parameter, expand) for one in _OR.split(text))
+def _levels(given: Mapping[str, str]) -> int:
+    if given.get("join", "@none") == "@none":
+        return 0
+    return params.whole(given, "joinLevel", 1, joining.MAX_LEVEL)
 
 
 def _attribute(name: str, parameter: str, expand: Expand) -> str:

@@ -10,21 +10,22 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
 from broker.core import segments, times
 from broker.core.entity import Doc
 from broker.core.narrow import AttrMask
-from broker.core.project import EVERYTHING, LanguageRange, Projection, language, project
+from broker.core.project import EVERYTHING, LanguageRange, Projection, language, project, without_expiry
 from broker.core.render import Form, SysAttrs
+from broker.core.versions import NATIVE, Version, conform
 from broker.ld.active import Active
 from broker.ld.internal import compact_segment, to_external
 from broker.ops.view import SEPARATOR, Joined, View, split
 from ontologies import load
 
-__all__ = ["Show", "Writer", "array", "context_of", "entities", "entity", "writer"]
+__all__ = ["External", "Show", "Writer", "array", "context_of", "entities", "entity", "external", "writer"]
 
 _MAX_WRITERS = 256
 _MAX_TYPES = 4096
@@ -40,13 +41,23 @@ class Show:
     form: Form = "normalized"
     sys_attrs: bool = False
     languages: tuple[LanguageRange, ...] = ()
+    version: Version | None = None
 
     @property
     def plain(self) -> bool:
         """Say whether segments serve without parsing."""
         return (
-            self.form == "normalized" and not self.sys_attrs and not self.languages and self.projection.datasets is None
+            self.form == "normalized"
+            and not self.sys_attrs
+            and not self.languages
+            and self.projection.datasets is None
+            and self.current
         )
+
+    @property
+    def current(self) -> bool:
+        """Say whether entities are shown as this version of the specification has them."""
+        return self.version is None or self.version >= NATIVE
 
 
 class _Plan(NamedTuple):
@@ -184,19 +195,35 @@ def entity(view: View | Joined, active: Active, show: Show) -> str:
 
 def parsed(view: View, active: Active, show: Show) -> str:
     """Write one entity by way of its document: every form, and the oracle of `Writer.text`."""
+    return orjson.dumps(external(view, active, show, show.projection).members).decode()
+
+
+class External(NamedTuple):
+    """An entity as its document, projected, and as it goes out; `altered`: made to fit an earlier version."""
+
+    doc: Doc
+    members: dict[str, Any]
+    altered: bool
+
+
+def external(view: View, active: Active, show: Show, projection: Projection) -> External:
+    """Render one entity under a projection of its own."""
     seen: list[tuple[str, str]] = [
         (name, seg) for name, seg in zip(view.names, view.segs, strict=True) if view.mask.shows(name)
     ]
     doc: Doc = segments.doc(view.id, view.types, view.scopes, [name for name, _ in seen], [seg for _, seg in seen])
+    if not show.sys_attrs:
+        doc |= {name: without_expiry(doc[name]) for name, seg in seen if '"expiresAt"' in seg}
     if show.sys_attrs and view.expires_at is not None:
         doc["expiresAt"] = times.shown(times.of(view.expires_at))
-    doc = project(doc, show.projection)
+    doc = project(doc, projection)
     if show.languages:
         doc = language(doc, show.languages)
     stamps = None
     if show.sys_attrs and view.created_at is not None and view.modified_at is not None:
         stamps = SysAttrs(times.of(view.created_at), _modified(view, [name for name, _ in seen]), view.meta or {})
-    return orjson.dumps(to_external(doc, active, show.form, stamps)).decode()
+    fitted = doc if show.version is None or show.current else conform(doc, show.version, active.name)
+    return External(fitted, to_external(fitted, active, show.form, stamps), fitted is not doc and fitted != doc)
 
 
 def _modified(view: View, seen: Sequence[str]) -> str:

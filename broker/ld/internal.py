@@ -13,8 +13,9 @@ import orjson
 
 from broker.core.entity import ENTITY_MEMBERS, INSTANCE_MEMBERS, PROOF, Doc, Instance
 from broker.core.errors import BadRequestData
-from broker.core.ids import NULL
+from broker.core.ids import NULL, is_uri
 from broker.core.plain import is_plain, may_be_plain
+from broker.core.project import without_expiry
 from broker.core.render import Form, SysAttrs, compact_instances, render
 from broker.core.validate import MAX_DEPTH, Nulls, check_doc, infer
 from broker.ld.active import Active
@@ -104,18 +105,20 @@ def to_external(
 
 
 def compact_segment(text: str, active: Active) -> str:
-    """Compact the names inside a segment; one that has none comes back as it is."""
+    """Compact the names inside a segment, without system attributes; one that has neither comes back as it is."""
     if text[0] != " ":
         return text
-    return orjson.dumps(compact_instances(orjson.loads(text), active)).decode()
+    found = orjson.loads(text)
+    return orjson.dumps(compact_instances(without_expiry(found) if '"expiresAt"' in text else found, active)).decode()
 
 
-def expand_names(value: Any, active: Active, path: str) -> Any:
-    """Expand a name or an array of names that stand as values."""
+def expand_names(value: Any, active: Active, path: str, *, words: bool = False) -> Any:
+    """Expand a name or an array of names that stand as values; `words`: of a vocabulary, which may hold any string."""
+    expand = _expand_word if words else _expand_name
     if isinstance(value, str):
-        return value if value == NULL else _expand_name(value, active, path)
+        return value if value == NULL else expand(value, active, path)
     if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
-        return list(dict.fromkeys(_expand_name(one, active, path) for one in value))
+        return list(dict.fromkeys(expand(one, active, path) for one in value))
     raise BadRequestData(f"{path}: a name or a non-empty array of names is needed")
 
 
@@ -124,6 +127,14 @@ def _expand_name(name: str, active: Active, path: str) -> str:
         return active.expand_term(name)
     except BadRequestData as error:
         raise BadRequestData(f"{path}: {error.detail}") from error
+
+
+def _expand_word(word: str, active: Active, path: str) -> str:
+    """Expand a string against the vocabulary, as JSON-LD coerces it (`non-commercial` in the examples of C.2.2)."""
+    found = active.expand_iri(word) if word else None
+    if found is None or not is_uri(found):
+        raise BadRequestData(f"{path}: {word!r:.80}: the @context gives it no IRI")
+    return found
 
 
 def with_id(body: dict[str, Any], entity_id: str) -> dict[str, Any]:
@@ -184,7 +195,7 @@ def member_value(member: str, given: Any, kind: Any, active: Active, path: str, 
             return given
         return value(given, active, path)
     if member in ("vocab", "objectType", "valueType", "entityTypeSealed"):
-        return expand_names(given, active, path)
+        return expand_names(given, active, path, words=member == "vocab")
     if member == "objectList" and isinstance(given, list):
         return [{"object": one} if isinstance(one, str) and one != NULL else one for one in given]
     if member in ("observedAt", "expiresAt"):

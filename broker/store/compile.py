@@ -24,6 +24,7 @@ from broker.core.query import (
     GeoRel,
     IdIn,
     IdPattern,
+    Linked,
     Matches,
     Node,
     Not,
@@ -36,7 +37,10 @@ from broker.store.compile_geo import geo_sql
 from broker.store.compile_params import Params
 from broker.store.compile_terms import term_sql
 
-__all__ = ["Compiled", "compile_flag", "compile_where"]
+__all__ = ["ALIVE", "Compiled", "compile_flag", "compile_where", "node_sql"]
+
+ALIVE = "({0}.expires_at IS NULL OR {0}.expires_at > now())"
+"""The condition that a row has not expired (4.22)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,11 @@ def compile_flag(node: Node, start: int = 1, alias: str = "e") -> Compiled:
     return Compiled(f"({_sql(node, params, top=False)}) IS TRUE", params.values)
 
 
+def node_sql(node: Node, params: Params) -> str:
+    """Compile a condition on the row `params.alias` for use inside another expression; it may be NULL."""
+    return _sql(node, params, top=False)
+
+
 def _sql(node: Node, params: Params, top: bool) -> str:
     row = params.alias
     match node:
@@ -87,6 +96,8 @@ def _sql(node: Node, params: Params, top: bool) -> str:
             return _scope_sql(text, params)
         case GeoRel():
             return geo_sql(node, params)
+        case Linked():
+            return _linked_sql(node, params)
         case Exists() | Compare() | Matches():
             return term_sql(node, params)
 
@@ -109,6 +120,23 @@ def _type_sql(types: tuple[str, ...], params: Params, top: bool) -> str:
         return f"{row}.types && {params.texts(types)}"
     wanted = f"= {params.text(types[0])}" if len(types) == 1 else f"= ANY({params.texts(types)})"
     return f"{row}.id IN (SELECT t.id FROM entity_type t WHERE t.type {wanted})"  # noqa: S608 (values are parameters)
+
+
+def _linked_sql(node: Linked, params: Params) -> str:
+    """Look targets up by their ids, which are few, in the row's own segment."""
+    attr, inner = params.text(node.attr), params.within()
+    row, other = params.alias, inner.alias
+    segment = f"(({row}.segs[array_position({row}.names, {attr})])::jsonb)"
+    steps = " UNION ALL ".join(
+        f"SELECT o.v #>> '{{}}' FROM jsonb_path_query({segment}, '$[*].{step}') o(v)"  # noqa: S608 (compiled)
+        for step in ("object[*]", "objectList[*].object")
+    )
+    conditions = [f"{other}.id = ANY(ARRAY({steps}))", ALIVE.format(other)]
+    if node.types:
+        conditions.append(f"{other}.types && {params.texts(node.types)}")
+    conditions.append(_sql(node.item, inner, top=False))
+    found = f"EXISTS (SELECT FROM entities {other} WHERE {' AND '.join(conditions)})"
+    return f"({row}.names @> ARRAY[{attr}] AND {found})"
 
 
 def _scope_sql(text: str, params: Params) -> str:

@@ -13,8 +13,15 @@ class Params:
     def __init__(self, start: int, alias: str) -> None:
         self.values: list[object] = []
         self.alias = alias
+        self.depth = 0
         self._start = start
         self._known: dict[tuple[str, object], str] = {}
+
+    def within(self) -> Params:
+        """Return the same parameters for another row of `entities`, one that this row leads to."""
+        inner = Params(self._start, f"l{self.depth + 1}")
+        inner.values, inner._known, inner.depth = self.values, self._known, self.depth + 1
+        return inner
 
     def _add(self, cast: str, key: object, value: object) -> str:
         found = self._known.get((cast, key))

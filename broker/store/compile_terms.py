@@ -16,7 +16,7 @@ from broker.core.terms import CREATED_AT, SYSTEM_TIMES, VALUE_MEMBERS, comparabl
 from broker.store.compile_params import Params
 from broker.store.compile_values import FALSE_SQL, Test, Tests
 
-__all__ = ["term_sql"]
+__all__ = ["instance_sql", "term_sql"]
 
 _OTHER: Final = "'[]'::jsonb"
 
@@ -44,6 +44,20 @@ def _reachable(path: Path) -> bool:
     if any(ends[:-1]) or (names[-1] in SYSTEM_TIMES and len(names) > 2):
         return False
     return not (ends[-1] and (path.member or path.lang is not None))
+
+
+def instance_sql(path: Path, params: Params) -> str | None:
+    """Select as `v` the one value that an entity is ordered by (4.23): of the path's elements that have a value the
+    first, one without datasetId before others. None if the path can lead nowhere.
+    """
+    if not _reachable(path):
+        return None
+    term = _Term(path, params)
+    one = term.one()
+    return (
+        f"SELECT {one} AS v FROM {term.numbered()} WHERE {one} IS NOT NULL "  # noqa: S608 (compiled)
+        "ORDER BY CASE jsonb_typeof(x.j) WHEN 'object' THEN x.j ? 'datasetId' END, x.n LIMIT 1"
+    )
 
 
 class _Term:
@@ -147,6 +161,30 @@ class _Term:
             member = member_of(name)
             steps += f".{json.dumps(member)}" if member else f".{json.dumps(name, ensure_ascii=False)}[*]"
         return f"jsonb_path_query({self.segment}, ({self.params.text(steps)})::jsonpath) x(j)"
+
+    def numbered(self) -> str:
+        """Return the elements in their order, as `x(j, n)`."""
+        found = self._elements()
+        if found.endswith(" x(j)"):
+            return f"{found.removesuffix(' x(j)')} WITH ORDINALITY x(j, n)"
+        return f"(SELECT x.j, 1 AS n FROM {found}) x"  # noqa: S608 (compiled)
+
+    def one(self) -> str:
+        """Return the element's value whole, a time as `{"@value": ..}`; NULL if there is none."""
+        if self.of_text:
+            return "jsonb_build_object('@value', x.j)"
+        path = self.path
+        names = VALUE_MEMBERS[:2] if path.member else (*VALUE_MEMBERS, "objectList")
+        found = "COALESCE(" + ", ".join(f"x.j -> '{name}'" for name in names) + ")"
+        for name in path.member:
+            found += f" -> {self.params.text(name)}"
+        entries = "x.j -> 'languageMap'"
+        if path.lang is not None and path.lang != "*":
+            entries += f" -> {self.params.text(path.lang)}"
+            found = found if path.member else "NULL"
+        elif path.member:
+            entries = "NULL"
+        return f"(CASE WHEN (x.j -> 'languageMap') IS NOT NULL THEN {entries} ELSE {found} END)"
 
     def _scalars(self) -> str:
         """Return the element's value as an array of one, or of a languageMap's entries; NULL if there is none."""

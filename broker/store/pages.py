@@ -1,4 +1,4 @@
-"""Pages of current state: one compiled condition, ordered by id, with one boolean per row filter of the caller."""
+"""Pages of current state: one compiled condition, ordered, with one boolean per row filter of the caller."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from broker.core.query import Node, Query
-from broker.store.compile import compile_flag, compile_where
+from broker.store.compile import ALIVE, compile_flag, compile_where
+from broker.store.compile_order import ROOT_COLLATION, compile_order
+from broker.store.named import load
 from broker.store.pool import Conn
 
-__all__ = ["Found", "page"]
+__all__ = ["Found", "collation_of", "page", "rows_by_id"]
+
+_BY_ID = load("reads")["by_id"]
+_known_collations: dict[str, str] = {}
 
 _COLUMNS = "e.id, e.types, e.scopes, e.names, e.segs, e.meta, e.created_at, e.modified_at, e.expires_at"
 _SHORT = (
     "e.id, array_to_string(e.types, E'\\x1f'), e.scopes, array_to_string(e.names, E'\\x1f'), "
     "array_to_string(e.segs, E'\\x1f')"
 )
-_ALIVE = "(e.expires_at IS NULL OR e.expires_at > now())"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +33,33 @@ class Found:
     count: int | None
 
 
-async def page(conn: Conn, query: Query, filters: Sequence[Node], *, short: bool) -> Found:
+async def rows_by_id(conn: Conn, ids: Sequence[str]) -> Sequence[Any]:
+    """Read entities by id, all columns; those that do not exist or have expired are left out."""
+    return await conn.fetch(_BY_ID, list(ids))
+
+
+async def collation_of(conn: Conn, tag: str | None) -> str | None:
+    """Return the quoted name of an ICU collation by its checked tag (None: ICU's root), None if ICU has no such one."""
+    if tag is None:
+        return ROOT_COLLATION
+    if tag not in _known_collations:
+        name = await conn.fetchval("SELECT broker.icu_collation($1)", tag)
+        if name is None:
+            return None
+        _known_collations[tag] = f'broker."{name}"'
+    return _known_collations[tag]
+
+
+async def page(
+    conn: Conn, query: Query, filters: Sequence[Node], *, short: bool, collation: str = ROOT_COLLATION
+) -> Found:
     """Read one page. `query` is narrowed already; with `short` the rows end after segs and their arrays are joined."""
     where = compile_where(query.where)
+    alive = ALIVE.format("e")
     count = None
     if query.count:
         # The text is made of compiled fragments and fixed parts; every value is a parameter.
-        count = await conn.fetchval(f"SELECT count(*) FROM entities AS e WHERE {_ALIVE} AND {where.sql}", *where.params)  # noqa: S608
+        count = await conn.fetchval(f"SELECT count(*) FROM entities AS e WHERE {alive} AND {where.sql}", *where.params)  # noqa: S608
     if query.limit == 0:
         return Found((), False, count)
     params = list(where.params)
@@ -44,14 +68,16 @@ async def page(conn: Conn, query: Query, filters: Sequence[Node], *, short: bool
         compiled = compile_flag(node, len(params) + 1)
         params.extend(compiled.params)
         columns.append(compiled.sql)
-    conditions = f"{_ALIVE} AND {where.sql}"
+    conditions = f"{alive} AND {where.sql}"
     if query.after is not None:
         params.append(query.after)
         conditions += f" AND e.id > ${len(params)}::text"
+    order = compile_order(query.order, len(params) + 1, collation=collation)
+    params.extend(order.params)
     params.extend((query.limit + 1, query.offset))
     sql = (
-        f"SELECT {', '.join(columns)} FROM entities AS e WHERE {conditions} "  # noqa: S608
-        f"ORDER BY e.id LIMIT ${len(params) - 1}::bigint OFFSET ${len(params)}::bigint"
+        f"SELECT {', '.join(columns)} FROM entities AS e{order.joins} WHERE {conditions} "  # noqa: S608
+        f"ORDER BY {order.terms} LIMIT ${len(params) - 1}::bigint OFFSET ${len(params)}::bigint"
     )
     rows = await conn.fetch(sql, *params)
     return Found(rows[: query.limit], len(rows) > query.limit, count)

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-import orjson
 from fastapi import APIRouter, Query, Request, Response
 from rdflib import Graph
 from starlette.concurrency import run_in_threadpool
 
 from catalog import dcat
-from catalog.catalogue import Reader, State
-from catalog.dataset import Dataset
+from catalog.http.lookup import find_dataset, find_view, json_answer, reader_of
 from catalog.http.negotiate import choose
 from catalog.http.problems import Problem
 from catalog.portal import basemap
 from catalog.portal.live import LiveMap
-from catalog.portal.view import DomainView, readiness_json
 
 __all__ = ["router"]
 
@@ -29,15 +25,6 @@ _FORMS: Final = {"text/turtle": "turtle", "application/ld+json": "json-ld", "app
 _SUFFIXES: Final = {"ttl": "text/turtle", "jsonld": "application/ld+json", "rdf": "application/rdf+xml"}
 _HTML: Final = "text/html"
 _GEOJSON: Final = "application/geo+json"
-
-
-def _reader(request: Request) -> Reader:
-    reader: Reader = request.app.state.reader
-    return reader
-
-
-def _json(body: Any) -> Response:
-    return Response(orjson.dumps(body), media_type="application/json", headers={"Cache-Control": "no-cache"})
 
 
 def _media(request: Request) -> str:
@@ -77,7 +64,7 @@ async def catalog(request: Request) -> Response:
     media = _media(request)
     if media == _HTML:
         return _to_page("/")
-    reader = _reader(request)
+    reader = reader_of(request)
     return await _rdf(request, dcat.catalog_graph(reader.catalogue(await reader.state())), media)
 
 
@@ -86,7 +73,7 @@ async def catalog_file(request: Request, suffix: str) -> Response:
     """The whole catalog in the form that the suffix names, whatever is accepted."""
     if suffix not in _SUFFIXES:
         raise Problem(404, "not-found", "Not found", f"No form '{suffix}'; there are {', '.join(_SUFFIXES)}.")
-    reader = _reader(request)
+    reader = reader_of(request)
     return await _rdf(request, dcat.catalog_graph(reader.catalogue(await reader.state())), _SUFFIXES[suffix])
 
 
@@ -94,9 +81,9 @@ async def catalog_file(request: Request, suffix: str) -> Response:
 async def dataset(request: Request, domain: str, slug: str) -> Response:
     """One dataset."""
     media = _media(request)
-    reader = _reader(request)
+    reader = reader_of(request)
     state = await reader.state()
-    found = _dataset(state, domain, slug)
+    found = find_dataset(state, domain, slug)
     if media == _HTML:
         return _to_page(f"/domains/{domain}#{slug}")
     return await _rdf(request, dcat.dataset_graph(reader.catalogue(state), found), media)
@@ -108,38 +95,15 @@ async def service(request: Request) -> Response:
     media = _media(request)
     if media == _HTML:
         return _to_page("/")
-    reader = _reader(request)
+    reader = reader_of(request)
     return await _rdf(request, dcat.service_graph(reader.catalogue(await reader.state())), media)
-
-
-@router.get("/readiness")
-async def readiness(request: Request) -> Response:
-    """Every domain's verdict with its evidence."""
-    reader = _reader(request)
-    now = datetime.now(UTC)
-    views = (await reader.state()).views(now)
-    return _json(
-        {
-            "city": reader.city.name,
-            "at": now,
-            "governed": sum(v.governed for v in views),
-            "domains": [readiness_json(v, history=False) for v in views],
-        }
-    )
-
-
-@router.get("/readiness/{domain}")
-async def readiness_of(request: Request, domain: str) -> Response:
-    """One domain's verdict with its evidence and history."""
-    view = _view(await _reader(request).state(), domain)
-    return _json(readiness_json(view))
 
 
 @router.get("/live.geojson")
 async def live(request: Request, domain: Annotated[str, Query(min_length=1, max_length=100)]) -> Response:
     """What the public may see of a domain now, as GeoJSON, with the receipts of its reading."""
-    state = await _reader(request).state()
-    view = _view(state, domain)
+    state = await reader_of(request).state()
+    view = find_view(state, domain)
     live_map: LiveMap = request.app.state.live
     body = await live_map.geojson(domain, view.datasets)
     return Response(body, media_type=_GEOJSON, headers={"Cache-Control": "no-cache"})
@@ -153,12 +117,12 @@ async def live_entity(
     id: Annotated[str, Query(min_length=1, max_length=2000)],
 ) -> Response:
     """One entity as the public sees it. `type` is the dataset's path name."""
-    found = _dataset(await _reader(request).state(), domain, type)
+    found = find_dataset(await reader_of(request).state(), domain, type)
     live_map: LiveMap = request.app.state.live
     entity = await live_map.entity(found, id)
     if entity is None:
         raise Problem(404, "not-found", "Not found", f"The public sees no entity '{id}' of type {type}.")
-    return _json(entity)
+    return json_answer(entity)
 
 
 @router.get("/basemap.geojson")
@@ -195,25 +159,3 @@ async def context(request: Request) -> Response:
 
 def _city_file(path: Path) -> bytes | None:
     return path.read_bytes() if path.is_file() else None
-
-
-def _view(state: State, domain: str) -> DomainView:
-    for view in state.views(datetime.now(UTC)):
-        if view.name == domain:
-            return view
-    raise _no_domain(state, domain)
-
-
-def _dataset(state: State, domain: str, slug: str) -> Dataset:
-    if domain not in state.datasets:
-        raise _no_domain(state, domain)
-    for found in state.datasets[domain]:
-        if found.slug == slug:
-            return found
-    there = ", ".join(d.slug for d in state.datasets[domain]) or "none yet"
-    raise Problem(404, "not-found", "Not found", f"No dataset '{slug}' in domain {domain}; there are: {there}.")
-
-
-def _no_domain(state: State, domain: str) -> Problem:
-    there = ", ".join(state.datasets) or "none yet"
-    return Problem(404, "not-found", "Not found", f"No domain '{domain}'; there are: {there}.")

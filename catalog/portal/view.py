@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from catalog.dataset import Dataset, DomainFacts, FeedStatus, local_name, words
-from catalog.readiness import Evidence, Verdict, duration, exact_percent, percent, status_at
+from catalog.evidence import Evidence, Verdict, evidence_json, status_at
 from catalog.store.rounds import Change, DomainRecord
 from catalog.vocabulary import licence_label
+from catalog.wording import duration, exact_percent, percent
 
 __all__ = ["DomainView", "GateView", "Segment", "domain_view", "evidence_json", "readiness_json", "timeline"]
 
@@ -20,8 +21,14 @@ _LABELS = {
     "licence": "Licence",
     "purposes": "Purposes",
     "policy": "Agreements",
+    "assessment": "Impact assessment",
     "completeness": "Completeness",
+    "timeliness": "Timeliness",
+    "validity": "Validity",
+    "uniqueness": "Uniqueness",
     "freshness": "Freshness",
+    "retention": "Retention",
+    "provenance": "Provenance",
 }
 
 
@@ -69,6 +76,7 @@ class DomainView:
     history: tuple[Change, ...]
     timeline: tuple[Segment, ...]
     public: bool
+    jws: str = ""
 
     @property
     def entities(self) -> int:
@@ -84,6 +92,12 @@ class DomainView:
     def governed(self) -> bool:
         """Whether the domain is at governed readiness now."""
         return self.verdict.status == "governed"
+
+    @property
+    def lapsed_at(self) -> datetime | None:
+        """When the last verdict lapsed by itself, if it did: it said `governed`, and its evidence has ended since."""
+        last = self.history[-1] if self.history else None
+        return last.expires if last and last.status == "governed" and not self.governed else None
 
 
 def domain_view(record: DomainRecord, datasets: Sequence[Dataset], now: datetime) -> DomainView:
@@ -107,6 +121,7 @@ def domain_view(record: DomainRecord, datasets: Sequence[Dataset], now: datetime
         record.history,
         timeline(record.history, now),
         any(d.public for d in datasets),
+        record.history[-1].jws if record.history else "",
     )
 
 
@@ -123,8 +138,10 @@ def _figures(e: Evidence, domain: DomainFacts) -> tuple[str, str]:
     if e.unit == "share":
         share = percent(e.value) if isinstance(e.value, int | float) else "not measured"
         return share, f"at least {exact_percent(e.target)}" if isinstance(e.target, int | float) else "not set"
-    if e.unit == "types covered":
+    if e.unit in ("types covered", "types with a declared origin"):
         return f"{e.value} of {e.target} types", "every type"
+    if e.unit == "assessment":
+        return "not required" if e.value == "not required" else "made" if e.value else "none", "current"
     return (_declared(e.gate, domain) if e.value else "not named"), ""
 
 
@@ -143,6 +160,8 @@ def _declared(gate: str, domain: DomainFacts) -> str:
         return domain.steward_name or domain.steward or ""
     if gate == "licence":
         return licence_label(domain.licence or "")
+    if gate == "retention":
+        return "set"
     return ", ".join(words(local_name(p)).lower() for p in domain.purposes)
 
 
@@ -161,23 +180,6 @@ def timeline(history: Sequence[Change], now: datetime) -> tuple[Segment, ...]:
     return tuple(segments)
 
 
-def evidence_json(e: Evidence) -> dict[str, Any]:
-    """Evidence as the contract has it."""
-    return {
-        "domain": e.domain,
-        "gate": e.gate,
-        "value": e.value,
-        "target": e.target,
-        "unit": e.unit,
-        "at": e.at,
-        "expires": e.expires,
-        "source": e.source,
-        "method": e.method,
-        "pass": e.passed,
-        "reason": e.reason,
-    }
-
-
 def readiness_json(view: DomainView, history: bool = True) -> dict[str, Any]:
     """A domain's verdict with its evidence, for programs."""
     body: dict[str, Any] = {
@@ -193,6 +195,7 @@ def readiness_json(view: DomainView, history: bool = True) -> dict[str, Any]:
         "entities": view.entities,
         "counts": {d.type: d.count for d in view.datasets},
         "gates": [evidence_json(e) for e in view.verdict.gates],
+        "jws": view.jws,
         "feeds": [
             {
                 "feed": f.feed,

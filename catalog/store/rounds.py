@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import TypeAdapter
 
 from catalog.dataset import Harvest
-from catalog.readiness import GATES, Evidence, Status, Verdict
+from catalog.evidence import Evidence, Status, Verdict
+from catalog.readiness import GATES
 from catalog.store.connect import Conn
 from catalog.store.named import statement
+from catalog.wording import floored
 
-__all__ = ["Change", "DomainRecord", "load", "save"]
+__all__ = ["Change", "DomainRecord", "Series", "Sign", "load", "quality_history", "runs", "save"]
+
+Sign: TypeAlias = Callable[[Verdict, int], str]
+"""Signs a verdict and its version: a compact JWS."""
 
 _HARVEST = TypeAdapter(Harvest)
 _EVIDENCE = TypeAdapter(Evidence)
+_COLUMNS = tuple(field.name for field in fields(Evidence))
 _ORDER = {name: i for i, (name, _) in enumerate(GATES)}
 
 
@@ -32,6 +38,16 @@ class Change:
     since: datetime
     last_at: datetime
     expires: datetime
+    jws: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One value that held from a first to a last confirmation."""
+
+    value: Any
+    first_at: datetime
+    last_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +61,9 @@ class DomainRecord:
     history: tuple[Change, ...]
 
 
-async def save(conn: Conn, harvests: Sequence[Harvest], verdicts: Sequence[Verdict], at: datetime) -> list[str]:
+async def save(
+    conn: Conn, harvests: Sequence[Harvest], verdicts: Sequence[Verdict], at: datetime, sign: Sign | None = None
+) -> list[str]:
     """Store one round in one transaction; return the domains whose verdict changed. A domain not given is forgotten,
     its evidence and verdicts stay."""
     facts = [
@@ -59,19 +77,42 @@ async def save(conn: Conn, harvests: Sequence[Harvest], verdicts: Sequence[Verdi
     ]
     async with conn.transaction():
         await conn.execute(statement("save_harvests"), facts, at)
+        await conn.execute(statement("close_evidence"), evidence)
         await conn.execute(statement("save_evidence"), evidence, at)
-        return [row["domain"] for row in await conn.fetch(statement("save_verdicts"), said, at)]
+        await _save_quality(conn, harvests, at)
+        rows = await conn.fetch(statement("save_verdicts"), said, at)
+        if sign is not None:
+            versions = {row["domain"]: row["version"] for row in rows}
+            signed = [
+                {"domain": v.domain, "version": versions[v.domain], "jws": sign(v, versions[v.domain])}
+                for v in verdicts
+            ]
+            await conn.execute(statement("sign_verdicts"), signed)
+        return [row["domain"] for row in rows if row["changed"]]
+
+
+async def _save_quality(conn: Conn, harvests: Sequence[Harvest], at: datetime) -> None:
+    measured = {(h.domain.name, m.feed, m.dimension): float(floored(m.value, 4)) for h in harvests for m in h.quality}
+    given = [
+        {"domain": domain, "feed": feed, "dimension": dimension, "value": value}
+        for (domain, feed, dimension), value in measured.items()
+    ]
+    await conn.execute(statement("close_quality"), given, [h.domain.name for h in harvests])
+    await conn.execute(statement("save_quality"), given, at)
 
 
 async def load(conn: Conn, versions: int = 200) -> list[DomainRecord]:
     """Every domain of the last round in the city's order, with at most `versions` of its newest verdicts."""
-    rows = await conn.fetch(statement("load_harvests"))
-    names = [row["domain"] for row in rows]
+    async with conn.transaction(isolation="repeatable_read", readonly=True):
+        rows = await conn.fetch(statement("load_harvests"))
+        names = [row["domain"] for row in rows]
+        found = await conn.fetch(statement("load_evidence"), names)
+        said = await conn.fetch(statement("load_verdicts"), names, versions)
     evidence: dict[str, list[Evidence]] = {name: [] for name in names}
-    for row in await conn.fetch(statement("load_evidence"), names):
+    for row in found:
         evidence[row["domain"]].append(_evidence(row))
     history: dict[str, list[Change]] = {name: [] for name in names}
-    for row in await conn.fetch(statement("load_verdicts"), names, versions):
+    for row in said:
         history[row["domain"]].append(_change(row))
     return [_record(row, evidence[row["domain"]], history[row["domain"]]) for row in rows]
 
@@ -99,7 +140,20 @@ def _since(history: Sequence[Change]) -> datetime | None:
 
 
 def _evidence(row: Any) -> Evidence:
-    names = ("domain", "gate", "value", "target", "unit", "at", "expires", "source", "method", "passed", "reason")
+    names = (
+        "domain",
+        "gate",
+        "value",
+        "target",
+        "unit",
+        "at",
+        "expires",
+        "source",
+        "method",
+        "passed",
+        "reason",
+        "why",
+    )
     return Evidence(*(row[name] for name in names))
 
 
@@ -112,4 +166,24 @@ def _change(row: Any) -> Change:
         row["since"],
         row["last_at"],
         row["expires"],
+        row["jws"],
     )
+
+
+async def quality_history(conn: Conn, domain: str, since: datetime) -> dict[tuple[str, str], list[Series]]:
+    """The measured values of each feed and dimension of a domain since a moment, in order of time."""
+    found: dict[tuple[str, str], list[Series]] = {}
+    for row in await conn.fetch(statement("load_quality"), domain, since):
+        found.setdefault((row["feed"], row["dimension"]), []).append(
+            Series(row["value"], row["first_at"], row["last_at"])
+        )
+    return found
+
+
+async def runs(conn: Conn, domain: str, since: datetime) -> dict[str, list[Series]]:
+    """The findings of each gate of a domain since a moment, in order of time: whether it passed, and why."""
+    found: dict[str, list[Series]] = {}
+    for row in await conn.fetch(statement("load_runs"), domain, since):
+        said = {name: row[name] for name in ("passed", "value", "target", "unit", "reason")}
+        found.setdefault(row["gate"], []).append(Series(said, row["first_at"], row["last_at"]))
+    return found

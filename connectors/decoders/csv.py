@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
-import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from connectors.decoders.decoded import Decoded, rejected
 from connectors.errors import FeedError
 from connectors.feed import CsvDecoder
 
 __all__ = ["decode_csv"]
-
-_GZIP = b"\x1f\x8b"
 
 
 class _TooLong(Exception):
@@ -59,11 +55,6 @@ def decode_csv(stream: BinaryIO, name: str, spec: CsvDecoder) -> Iterator[Decode
         codecs.lookup(spec.encoding)
     except LookupError as error:
         raise FeedError(f"decoder.encoding: {spec.encoding!r} is no encoding such as utf-8 or latin-1") from error
-    if stream.seekable():
-        first = stream.read(2)
-        stream.seek(0)
-        if first == _GZIP:
-            stream = cast(BinaryIO, gzip.GzipFile(fileobj=stream))
     lines = _Lines(stream, spec.encoding, spec.max_line)
     rows = csv.reader(lines, delimiter=spec.delimiter, strict=True)
     columns = list(spec.columns) if spec.columns else None
@@ -82,9 +73,6 @@ def decode_csv(stream: BinaryIO, name: str, spec: CsvDecoder) -> Iterator[Decode
         except csv.Error:
             yield _bad(lines, name, "quoting", "quotes or the delimiter are wrong in this row")
             continue
-        except (zlib.error, EOFError, gzip.BadGzipFile):
-            yield _bad(lines, name, "compression", "the gzip data are damaged or cut off here; fetch the file again")
-            return
         if not row:
             continue
         if columns is None:

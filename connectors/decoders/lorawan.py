@@ -1,4 +1,4 @@
-"""LoRaWAN uplinks as network servers publish them: ChirpStack (v3 and v4) and The Things Stack v3.
+"""LoRaWAN uplinks as network servers send them: ChirpStack (v3 and v4), The Things Stack v3, LORIOT, ThingPark.
 
 Each network wraps the device's bytes in an envelope of its own; the record is the same for all: `device` {eui, name,
 profile, application}, `time`, `f_port`, `f_cnt`, `radio` {rssi, snr, gateway}, and `values` by the device's codec.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from typing import Any, BinaryIO
 
@@ -16,7 +16,8 @@ import orjson
 
 from connectors.decoders.codecs import CODECS, CodecError
 from connectors.decoders.decoded import Decoded, rejected
-from connectors.feed import LorawanDecoder
+from connectors.functions import epoch_ms
+from connectors.specs.protocols import LorawanDecoder
 
 __all__ = ["decode_lorawan"]
 
@@ -32,15 +33,17 @@ def decode_lorawan(stream: BinaryIO, name: str, spec: LorawanDecoder) -> Iterato
         yield rejected(name, "json", "", "the message is no JSON; is the network's integration set to JSON?", raw)
         return
     if isinstance(message, dict) and isinstance(message.get("data"), dict):
-        message = message["data"]
-    record = (
-        (_chirpstack if spec.network == "chirpstack" else _things_stack)(message) if isinstance(message, dict) else None
-    )
+        message = message["data"]  # The Things Stack's event stream wraps the uplink once more
+    record = _NETWORKS[spec.network](message) if isinstance(message, dict) else None
     if record is None:
         yield rejected(name, "uplink", "", f"the message is no uplink of {spec.network}; check the topic filter", raw)
         return
     decoded: Json | None = record.pop("decoded")
-    data = record.pop("data")
+    try:
+        data = record.pop("data")()
+    except (binascii.Error, ValueError, TypeError):
+        yield rejected(name, "payload", "data", "the payload is not written as this network writes it", raw)
+        return
     codec = _codec(record["device"], spec.codecs)
     if codec is None:
         yield rejected(name, "codec", "device", "no codec for this device; add its name to decoder.codecs", raw)
@@ -52,8 +55,8 @@ def decode_lorawan(stream: BinaryIO, name: str, spec: LorawanDecoder) -> Iterato
         record["values"] = decoded
     else:
         try:
-            record["values"] = CODECS[codec](base64.b64decode(data or "", validate=True))
-        except (CodecError, binascii.Error, ValueError) as error:
+            record["values"] = CODECS[codec](data or b"", record["f_port"] or 0)
+        except CodecError as error:
             yield rejected(name, "payload", "data", f"the payload does not follow codec {codec}: {error}", raw)
             return
     yield Decoded(name, record)
@@ -88,8 +91,12 @@ def _chirpstack(message: Json) -> Json | None:
         "time": message.get("time") or message.get("publishedAt") or best.get("nsTime") or best.get("time"),
         "f_port": message.get("fPort"),
         "f_cnt": message.get("fCnt"),
-        "radio": {"rssi": best.get("rssi"), "snr": snr, "gateway": best.get("gatewayId") or best.get("gatewayID")},
-        "data": message["data"],
+        "radio": {
+            "rssi": best.get("rssi"),
+            "snr": snr,
+            "gateway": best.get("gatewayId") or best.get("gatewayID") or best.get("mac"),
+        },
+        "data": lambda: base64.b64decode(message["data"] or "", validate=True),
         "decoded": decoded,
     }
 
@@ -109,9 +116,44 @@ def _things_stack(message: Json) -> Json | None:
         "f_cnt": uplink.get("f_cnt"),
         "radio": {"rssi": best.get("rssi"), "snr": best.get("snr"),
                   "gateway": (best.get("gateway_ids") or {}).get("gateway_id")},
-        "data": uplink.get("frm_payload"),
+        "data": lambda: base64.b64decode(uplink.get("frm_payload") or "", validate=True),
         "decoded": uplink.get("decoded_payload"),
     }  # fmt: skip
+
+
+def _loriot(message: Json) -> Json | None:
+    """Read cmd `rx` (one gateway) or `gw` (all gateways that heard it)."""
+    if message.get("cmd") not in {"rx", "gw"} or "EUI" not in message:
+        return None
+    best = max(message.get("gws") or [message], key=lambda gateway: gateway.get("rssi", -999))
+    return {
+        "device": {"eui": str(message["EUI"]).lower(), "id": str(message["EUI"]).lower()},
+        "time": epoch_ms(message["ts"]) if isinstance(message.get("ts"), int) else None,
+        "f_port": message.get("port"),
+        "f_cnt": message.get("fcnt"),
+        "radio": {"rssi": best.get("rssi"), "snr": best.get("snr"), "gateway": best.get("gweui")},
+        "data": lambda: bytes.fromhex(message.get("data") or ""),
+        "decoded": message.get("decoded", {}).get("data") if isinstance(message.get("decoded"), dict) else None,
+    }
+
+
+def _thingpark(message: Json) -> Json | None:
+    uplink = message.get("DevEUI_uplink")
+    if not isinstance(uplink, dict) or "DevEUI" not in uplink:
+        return None
+    model = ((uplink.get("DriverCfg") or {}).get("mod") or {}).get("mId")
+    customer = uplink.get("CustomerData")
+    device = {"eui": str(uplink["DevEUI"]).lower(), "profile": model,
+              "name": customer.get("name") if isinstance(customer, dict) else None}  # fmt: skip
+    return {
+        "device": {name: value for name, value in device.items() if value},
+        "time": uplink.get("Time"),
+        "f_port": uplink.get("FPort"),
+        "f_cnt": uplink.get("FCntUp"),
+        "radio": {"rssi": uplink.get("LrrRSSI"), "snr": uplink.get("LrrSNR"), "gateway": uplink.get("Lrrid")},
+        "data": lambda: bytes.fromhex(uplink.get("payload_hex") or ""),
+        "decoded": uplink.get("payload") if isinstance(uplink.get("payload"), dict) else None,
+    }
 
 
 def _hex(eui: str) -> str:
@@ -129,3 +171,11 @@ def _loaded(text: str) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return None
+
+
+_NETWORKS: dict[str, Callable[[Json], Json | None]] = {
+    "chirpstack": _chirpstack,
+    "loriot": _loriot,
+    "thingpark": _thingpark,
+    "tts": _things_stack,
+}

@@ -23,6 +23,7 @@ from connectors.errors import FeedError
 from connectors.feed import MqttSource
 from connectors.settings import Network
 from connectors.sources.payload import Messages, Payload
+from connectors.specs.closed import revealed
 
 __all__ = ["MqttSubscription"]
 
@@ -114,7 +115,7 @@ class MqttSubscription:
             self._port,
             identifier=self._client,
             username=spec.username,
-            password=spec.password.get_secret_value() if spec.password else None,
+            password=revealed(spec.password) if spec.password else None,
             tls_context=ssl.create_default_context() if spec.tls else None,
             protocol=aiomqtt.ProtocolVersion.V5 if five else aiomqtt.ProtocolVersion.V311,
             clean_session=None if five else False,

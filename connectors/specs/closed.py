@@ -7,7 +7,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
 
-__all__ = ["NAME", "Closed", "Duration", "Secret"]
+from connectors.errors import FeedError
+
+__all__ = ["NAME", "Closed", "Duration", "Secret", "revealed"]
 
 NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -28,6 +30,14 @@ def _from_variable(value: SecretStr) -> SecretStr:
     if not value.get_secret_value():
         raise ValueError("is empty; name a variable that holds the secret, such as ${CITY_WEBHOOK_SECRET}")
     return value
+
+
+def revealed(secret: SecretStr) -> str:
+    """Return a secret's text; FeedError where the variable that a declaration names for it is not set."""
+    found = secret.get_secret_value()
+    if "${" in found:
+        raise FeedError(f"source: the variable of a secret is not set: {found}")
+    return found
 
 
 class Closed(BaseModel):

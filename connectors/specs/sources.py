@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from connectors.specs.closed import Closed, Duration, Secret
 
-__all__ = ["FileSource", "HttpSource", "MqttSource"]
+__all__ = ["FileSource", "GbfsSource", "HttpSource", "MqttSource", "Window"]
 
 
 class MqttSource(Closed):
@@ -42,6 +43,20 @@ class MqttSource(Closed):
         return self
 
 
+class Window(Closed):
+    """Ask for windows of time that follow each other, each from the end of the last; what overlaps changes nothing.
+
+    `since` and `until` name the query's parameters (Open311: start_date, end_date).
+    """
+
+    since: str
+    until: str | None = None
+    span: Duration = Field(default=86_400.0, gt=0, description="length of a window; Open311 allows 90d")
+    begin: datetime | None = Field(default=None, description="where the first window begins; else one span ago")
+    overlap: Duration = Field(default=0.0, ge=0, description="so much of the last window is asked for again")
+    delay: Duration = Field(default=0.0, ge=0, description="the newest so much is left for later")
+
+
 class HttpSource(Closed):
     """Poll a URL; an unchanged answer (ETag, Last-Modified, or same bytes) is not taken again."""
 
@@ -50,6 +65,29 @@ class HttpSource(Closed):
     every: Duration = Field(default=30.0, ge=0.2, description="seconds, or a duration such as 15s")
     timeout: Duration = Field(default=20.0, gt=0)
     max_bytes: int = Field(default=20_000_000, gt=0)
+    headers: dict[str, str] = Field(default_factory=dict)
+    post: str | None = Field(default=None, description="body to send by POST (SIRI requests); {now} is the time")
+    next: str | None = Field(default=None, description="where a page leads on (expression over its JSON)")
+    max_pages: int = Field(default=10_000, gt=0)
+    window: Window | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> HttpSource:
+        if self.post is not None and (self.window is not None or self.next is not None):
+            raise ValueError("post goes with neither window nor next")
+        return self
+
+
+class GbfsSource(Closed):
+    """Poll the files of a GBFS system, found by its discovery file, each when its `ttl` has passed."""
+
+    kind: Literal["gbfs"]
+    url: str = Field(pattern=r"^(https?://|\$\{)", description="gbfs.json")
+    files: tuple[str, ...] = Field(min_length=1, description="e.g. station_information, station_status")
+    language: str | None = Field(default=None, description="versions 1 and 2: which list of files; else the first")
+    every: Duration = Field(default=30.0, ge=0.2)
+    timeout: Duration = Field(default=20.0, gt=0)
+    max_bytes: int = Field(default=50_000_000, gt=0)
     headers: dict[str, str] = Field(default_factory=dict)
 
 

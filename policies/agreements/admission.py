@@ -22,22 +22,17 @@ from broker.core.parse_q import parse_q
 from broker.core.parse_scope import parse_scope
 from broker.core.print_q import print_q, print_scope
 from policies import purposes, times
-from policies.agreements.odrl import Agreement, Constraint, Rule, Target
+from policies.agreements.odrl import Agreement, Constraint, Rule, Target, hint
 from policies.agreements.terms import ContextError, Terms, read_context
+from policies.agreements.written import ACTION_OF_KIND
 from policies.domains import CityFileError, Domain, complaints
 
-__all__ = ["Admitted", "admit", "digest", "domain_types", "read"]
+__all__ = ["Admitted", "admit", "admit_document", "digest", "domain_types", "read"]
 
 T = TypeVar("T")
 _TAG = re.compile(r"\[([A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*)\]")
 _DEFAULT = "https://uri.etsi.org/ngsi-ld/default-context/"
-_KINDS = {
-    "attribute": "attribution",
-    "t:quota": "quota",
-    "t:rate": "rate",
-    "t:deleteAfter": "delete_after",
-    "t:reportBenefit": "report_benefit",
-}
+_KINDS = {action: kind for kind, action in ACTION_OF_KIND.items()}
 
 
 class Admitted:
@@ -62,10 +57,14 @@ def read(path: Path) -> tuple[Agreement, dict[str, Any]]:
         source = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise CityFileError(f"{path}: cannot be read: {error}") from error
+    return _checked(source, str(path)), source
+
+
+def _checked(source: object, name: str) -> Agreement:
     try:
-        return Agreement.model_validate(source), source
+        return Agreement.model_validate(source)
     except ValidationError as error:
-        raise complaints(error, str(path)) from error
+        raise complaints(error, name, hint(error)) from error
 
 
 def domain_types(domain: Domain, terms: Terms) -> list[str]:
@@ -75,23 +74,35 @@ def domain_types(domain: Domain, terms: Terms) -> list[str]:
 
 def admit(path: Path, domains: Mapping[str, Domain], city_terms: Terms) -> Admitted:
     """Read and admit one agreement file; `city_terms` names the domains' types."""
-    agreement, source = read(path)
+    _, source = read(path)
+    return admit_document(source, str(path), domains, city_terms, path.parent)
+
+
+def admit_document(
+    source: dict[str, Any],
+    name: str,
+    domains: Mapping[str, Domain],
+    city_terms: Terms,
+    folder: Path | None,
+    contexts: Mapping[str, Path] | None = None,
+) -> Admitted:
+    """Admit one agreement that is called `name` in complaints; `contexts` are files known by a URL."""
+    agreement = _checked(source, name)
     domain = domains.get(agreement.domain)
     if domain is None:
-        raise CityFileError(f"{path}: domain: {agreement.domain!r} is not among {', '.join(sorted(domains))}")
+        raise CityFileError(f"{name}: domain: {agreement.domain!r} is not among {', '.join(sorted(domains))}")
     try:
-        terms = read_context(agreement.context, path.parent)
+        terms = read_context(agreement.context, folder, contexts or {})
     except ContextError as error:
-        raise CityFileError(f"{path}: @context: {error}") from error
-    return Admitted(
-        agreement, source, _Admission(path, terms, domain_types(domain, city_terms)).body(agreement), domain.tenant
-    )
+        raise CityFileError(f"{name}: @context: {error}") from error
+    body = _Admission(name, terms, domain_types(domain, city_terms)).body(agreement)
+    return Admitted(agreement, source, body, domain.tenant)
 
 
 class _Admission:
     """One file on its way in: knows where it stands, to name the member in a complaint."""
 
-    def __init__(self, path: Path, terms: Terms, types: list[str]) -> None:
+    def __init__(self, path: str, terms: Terms, types: list[str]) -> None:
         self._path = path
         self._terms = terms
         self._types = types

@@ -6,8 +6,9 @@ import re
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from policies.caller import TIERS
 from policies.decision import Action
 from policies.durations import PATTERN, Duration
 
@@ -22,6 +23,7 @@ __all__ = [
     "Status",
     "Target",
     "Window",
+    "hint",
 ]
 
 PROFILE = "https://datapolis.example/ns/trust"
@@ -151,7 +153,7 @@ class Agreement(Closed):
     """Who may do what, for which purposes, on which data, under which duties, until when."""
 
     context: str | dict[str, Any] | list[str | dict[str, Any]] = Field(alias="@context")
-    type_: Literal["Agreement"] = Field(alias="@type")
+    type_: Literal["Agreement", "Offer"] = Field(alias="@type")
     uid: str = Field(pattern=r"^urn:[a-z0-9][a-z0-9-]{0,31}:\S+$", max_length=200)
     profile: Literal["https://datapolis.example/ns/trust"]
     version: int = Field(ge=1)
@@ -172,3 +174,48 @@ class Agreement(Closed):
         if any(rule.duty for rule in self.prohibition):
             raise ValueError("a prohibition has no duties")
         return self
+
+    @model_validator(mode="after")
+    def _offer_or_agreement(self) -> Agreement:
+        if (self.type_ == "Offer") != (self.status == "offered"):
+            raise ValueError("an Offer has the status offered, and nothing else has")
+        return self
+
+    @field_validator("assignee")
+    @classmethod
+    def _tier(cls, assignee: str) -> str:
+        if assignee.startswith("tier:") and assignee[5:] not in TIERS:
+            raise ValueError(f"{assignee[5:]!r} is no tier; the tiers are {', '.join(sorted(TIERS))}")
+        return assignee
+
+
+_HINTS = {
+    "obligation": "write what is owed as `duty` of the permission it belongs to",
+    "refinement": "write the narrower data as members of `target`: q, scopeQ, area, attrs, window, resolution",
+    "and": "list the constraints; all of them must hold",
+    "or": "write one permission for each alternative; grants add up",
+    "xone": "write one permission for each alternative",
+    "andSequence": "list the constraints; an order among them cannot be kept",
+    "remedy": "write a duty of a permission; the trust's sanctions are warning, suspension and revocation",
+    "consequence": "write a duty; what follows when it is not met is the steward's decision",
+    "compensation": "payment is not part of the profile",
+    "inheritFrom": "write the agreement out in full; nothing is read from elsewhere",
+    "conflict": "a prohibition always wins; another strategy cannot be kept",
+    "asset": "name the data in `target`: types, attrs, q, scopeQ, area",
+    "relation": "name the data in `target`",
+    "function": "name the parties as `assigner` and `assignee`",
+    "unit": "the unit is part of the value: 10000/P1D, P30D, PT1H, metres",
+    "dataType": "values are texts of the forms that the profile lists",
+    "rightOperandReference": "write the value itself as `rightOperand`",
+    "implies": "list every action",
+    "includedIn": "list every action",
+}
+
+
+def hint(error: ValidationError) -> dict[str, str]:
+    """Say of ODRL's own members that this profile leaves out what to write in their place."""
+    found = {}
+    for fault in error.errors(include_url=False, include_input=False):
+        if fault["type"] == "extra_forbidden" and fault["loc"][-1] in _HINTS:
+            found[".".join(str(part) for part in fault["loc"])] = _HINTS[str(fault["loc"][-1])]
+    return found

@@ -50,14 +50,17 @@ def _core() -> dict[str, str]:
     return dict(_definitions(ontologies.load.context(CORE)["@context"]))
 
 
-def read_context(context: object, folder: Path | None) -> Terms:
-    """Read an @context; relative references are files in or above `folder` (None: there are none)."""
+def read_context(context: object, folder: Path | None, known: Mapping[str, Path] | None = None) -> Terms:
+    """Read an @context; relative references are files in or above `folder` (None: there are none).
+
+    `known` are files that stand for a URL, such as the city's own context as the catalog serves it.
+    """
     terms: dict[str, str] = {}
     for part in context if isinstance(context, list) else [context]:
         if part in (ODRL, TRUST):
             continue
         if isinstance(part, str):
-            part = _file(part, folder)
+            part = _document(known[part], part) if known and part in known else _file(part, folder)
         if not isinstance(part, Mapping):
             raise ContextError("@context must hold URLs and objects")
         terms.update(_definitions(part))
@@ -70,6 +73,10 @@ def _file(reference: str, folder: Path | None) -> Mapping[str, Any]:
     path = (folder / reference).resolve()
     if not path.is_relative_to(folder.resolve().parent):
         raise ContextError(f"the @context {reference} lies outside the city folder")
+    return _document(path, reference)
+
+
+def _document(path: Path, reference: str) -> Mapping[str, Any]:
     try:
         document = json.loads(path.read_text())
     except (OSError, ValueError) as error:

@@ -91,8 +91,10 @@ class AuditRecord:
     reason: str | None = None
     request: str
     revision: int = 0
+    roles: tuple[str, ...] = ()
     subjects: tuple[str, ...] = ()
     tenant: str
+    tier: str = ""
     v: int = 1
 
 
@@ -135,7 +137,7 @@ class Form:
         self._before_at = "{" + text("action", "agreements") + ',"at":"'
         self._before_id = '",' + text("caller", "door", "entities") + ',"id":"'
         self._before_request = '",' + text("outcome", "purpose", "reason") + ',"request":'
-        self._end = "," + text("revision", "subjects", "tenant", "v") + "}"
+        self._end = "," + text("revision", "roles", "subjects", "tenant", "tier", "v") + "}"
 
     def prepare(self, request: str) -> Prepared:
         """Make the record of one more request, which is given as JSON text."""

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from policies.settings import PolicySettings
 from policies.store.connect import open_pool
+from policies.trust import Trust
 
 __all__ = ["service"]
 
@@ -17,9 +18,12 @@ __all__ = ["service"]
 async def service(app: FastAPI, settings: PolicySettings) -> AsyncIterator[None]:
     """Open the trust's database for `policies.http.router` in the application's lifespan."""
     pool = await open_pool(settings.dsn_policies.get_secret_value(), size=4)
+    trust = await Trust.open(settings)
+    app.state.trust = trust
     app.state.trust_pool = pool
     app.state.trust_settings = settings
     try:
         yield
     finally:
+        await trust.close()
         await pool.close()

@@ -18,7 +18,9 @@ DRIVER_ERRORS = (
     "broker.http.health",
     "broker.workers",
     "policies.__main__",
+    "policies.access_keys",
     "policies.audit.seal",
+    "policies.key_commands",
     "policies.trust",
 )
 # Library -> prefixes of the modules that may import it at run time. Libraries that are not named may live anywhere

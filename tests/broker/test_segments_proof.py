@@ -24,7 +24,7 @@ from broker.http.render import Show, entity, parsed, writer
 from broker.ld.active import Active
 from broker.ld.internal import accept, to_external
 from broker.ops.view import View
-from tests.bench.bench_retrieve import vehicle
+from tests.bench.buses import vehicle
 from tests.strategies.entities import CONTEXT, Maker
 
 COUNT = 10_000

@@ -25,14 +25,18 @@ from typing import Any
 
 import pytest
 
+from broker.core.egress import ranges
 from catalog.assess import Assessor
 from catalog.city import read_city
 from catalog.settings import Settings
 from catalog.store.connect import open_pool
+from catalog.verify import Report, verify
 from docker.local.stack import ROOT
+from policies.agreements.lifecycle import apply_domains
 from policies.city import open_city
 from policies.egress import session
 from policies.issuer.clients import client_secrets
+from policies.store.connect import connect
 from tests.fixtures.broker import broker_process, free_port
 from tests.fixtures.browser import chromium
 from tests.fixtures.postgres import Database
@@ -85,6 +89,30 @@ class City:
         finally:
             await pool.close()
 
+    def verify(self, wait_s: float = 3.0) -> tuple[list[str], list[str]]:
+        """What an outsider finds: the verdicts that hold, and what is wrong with the others."""
+
+        async def run() -> Report:
+            async with session(ranges("127.0.0.0/8"), 10.0) as http:
+                return await verify(http, self.catalog, wait_s)
+
+        report = asyncio.run(run())
+        wrong = {f.domain for f in report.findings}
+        held = [f"{domain}: {status}" for domain, status in report.verdicts if domain not in wrong]
+        return held, [f"{f.domain}: {f.gate}: {f.text}" for f in report.findings]
+
+    def apply_domains(self) -> None:
+        """Bring the domains of the folder into force."""
+
+        async def run() -> None:
+            conn = await connect(self.database.dsn("policies"))
+            try:
+                await apply_domains(conn, open_city(Path(self.environment["DATAPOLIS_CITY"])), "urn:party:steward")
+            finally:
+                await conn.close()
+
+        asyncio.run(run())
+
     def get(self, path: str) -> Any:
         """A JSON answer of the catalog."""
         with urllib.request.urlopen(self.catalog + path, timeout=10) as answer:  # noqa: S310 - our own process
@@ -132,7 +160,8 @@ class City:
         """Everything that mobility needs: entities, a fresh feed, and quality above its target."""
         self.put([vehicle(n) for n in range(30)])
         self.feed("buses", "mobility", received=30, mapped=30, rejected=0)
-        self.quality("buses", "mobility", 0.99)
+        for dimension in ("completeness", "timeliness", "validity", "uniqueness"):
+            self.quality("buses", "mobility", 0.995, dimension)
 
 
 def vehicle(n: int) -> dict[str, Any]:
@@ -203,6 +232,9 @@ def _city(folder: Path) -> Path:
             {"action": ["tenant", "delete"]},
         ]
         (city / "agreements" / f"test-writes-{domain.name}.jsonld").write_text(json.dumps(base))
+    (city / "feeds" / "buses.yaml").write_text(
+        "feed: buses\ntitle: Buses of the tests\ndomain: mobility\nsource: {kind: http}\nmapping: [{type: Vehicle}]\n"
+    )
     return city
 
 

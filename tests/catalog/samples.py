@@ -13,6 +13,7 @@ from catalog.dataset import (
     FeedStatus,
     Harvest,
     Measurement,
+    Origin,
     TypeCount,
     datasets,
 )
@@ -25,8 +26,10 @@ VEHICLE = "https://smartdatamodels.org/dataModel.Transportation/Vehicle"
 WEATHER = "https://smartdatamodels.org/dataModel.Weather/WeatherObserved"
 AGENT = Agent("urn:party:mobility-dept", "Department of Mobility")
 SOURCES = Sources(
+    "http://city.example/trust/domains",
     "http://city.example/trust/terms/{domain}",
-    "http://city.example/trust/terms/{domain}",
+    "http://city.example/trust/assessments?domain={domain}",
+    "http://city.example/feeds?domain={domain}",
     "http://broker.example/ngsi-ld/v1/entities?type=Feed",
     "http://broker.example/ngsi-ld/v1/entities?type=QualityMeasurement",
 )
@@ -51,6 +54,8 @@ def domain(**changes: object) -> DomainFacts:
         "purposes": ("https://w3id.org/dpv#ServiceProvision", "https://w3id.org/dpv#PublicBenefit"),
         "targets": (("completeness", 0.95), ("validity", 0.9)),
         "freshness_s": 60.0,
+        "target_reasons": (("completeness", "A vehicle without its place is of no use."),),
+        "retention": (("current state", "P30D"), ("history", "P1Y"), ("raw records", "P7D")),
     }
     return DomainFacts(**{**given, **changes})  # type: ignore[arg-type]
 
@@ -72,11 +77,16 @@ def harvest(**changes: object) -> Harvest:
         "quality": (
             Measurement("buses", "completeness", 0.982, NOW - timedelta(seconds=3)),
             Measurement("weather", "completeness", 1.0, NOW - timedelta(seconds=3)),
-            Measurement("buses", "validity", 0.1, NOW - timedelta(seconds=3)),
+            Measurement("buses", "validity", 0.995, NOW - timedelta(seconds=3)),
+            Measurement("weather", "validity", 0.91, NOW - timedelta(seconds=3)),
         ),
         "agreements": (
             Agreement("urn:agreement:public", 1, "tier:public", (VEHICLE,)),
             Agreement("urn:agreement:dept", 3, AGENT.uri, (VEHICLE, WEATHER), until=NOW + timedelta(days=9)),
+        ),
+        "origins": (
+            Origin("buses", "Buses", "mobility", "http", (VEHICLE,), "https://creativecommons.org/licenses/by/4.0/"),
+            Origin("weather", "Weather stations", "mobility", "mqtt", (WEATHER,)),
         ),
     }
     return Harvest(**{**given, **changes})  # type: ignore[arg-type]

@@ -72,7 +72,12 @@ ALL = [*(f"Building:{n}" for n in range(1, 6)), "Vehicle:1", "Vehicle:2"]
             "georel=within&geometry=Polygon&coordinates=[[[0.15,49],[0.35,49],[0.35,51],[0.15,51],[0.15,49]]]",
             ["Building:2", "Building:3"],
         ),
-        ("type=Building&pick=nowhere", [None]),
+        ("type=Building&pick=nowhere", []),
+        ("type=*&local=false", None),
+        ("local=true&scopeQ=/Madrid/%23;/Madrid/Norte", ["Vehicle:2"]),
+        ("type=Building&csf=owner==%22me%22&splitEntities=true", ALL[:5]),
+        ("type=Building&csf=))", None),
+        ("type=Building&splitEntities=maybe", None),
     ],
 )
 async def test_filters(stored: Api, query: str, expected: list[str] | None) -> None:
@@ -137,6 +142,17 @@ async def test_count_alone(stored: Api) -> None:
     answer = await stored.get("/entities?type=Building&limit=0&count=true")
     assert (answer.status, answer.json, answer.headers["NGSILD-Results-Count"]) == (200, [], "5")
     assert "NGSILD-Results-Count" not in (await stored.get("/entities?type=Building")).headers
+
+
+async def test_what_pick_leaves_nothing_of_is_not_shown_and_not_counted(stored: Api) -> None:
+    found = await stored.get("/entities?type=*&pick=name,nowhere&count=true")
+    assert found.json == [{"name": {"type": "Property", "value": "A"}}]
+    assert found.headers["NGSILD-Results-Count"] == "1"
+    assert [list(one) for one in (await stored.get("/entities?type=Vehicle&pick=scope,name")).json] == [
+        ["scope", "name"],
+        ["scope"],
+    ]
+    assert len((await stored.get("/entities?type=*&pick=type,nowhere")).json) == 7
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,16 @@ WRONG: list[tuple[str, Any, int, str]] = [
     ("", {"type": "Query", "entities": [{"type": "A"}], "limit": 1}, 400, "BadRequestData"),
     ("?limit=0", {"type": "Query", "entities": [{"type": "A"}]}, 400, "BadRequestData"),
     ("?type=A", {"type": "Query"}, 400, "InvalidRequest"),
-    ("", {"type": "Query", "entities": [{"type": "A"}], "csf": "a==1"}, 422, "OperationNotSupported"),
+    ("", {"type": "Query", "entities": [{"type": "A"}], "entityMap": True}, 422, "OperationNotSupported"),
+    ("", {"type": "Query", "entities": [{"type": "A"}], "csf": "a=="}, 400, "BadRequestData"),
+    ("", {"type": "Query", "entities": [{"type": "A"}], "splitEntities": "true"}, 400, "BadRequestData"),
+    ("", {"type": "Query", "entities": [{"type": "A"}], "join": "inline", "joinLevel": 0}, 400, "BadRequestData"),
+    ("", {"type": "Query", "entities": [{"type": "A"}], "join": "inline", "joinLevel": True}, 400, "BadRequestData"),
+    ("", {"type": "Query", "entities": [{"type": "A"}], "join": "up"}, 400, "BadRequestData"),
+    ("", {"type": "Query", "entities": [{"type": "A"}], "q": "b{c}"}, 400, "BadRequestData"),
+    ("", {"type": "Query", "entities": [{"type": "A"}], "ordering": ["a"]}, 400, "BadRequestData"),
+    ("", {"type": "Query", "entities": [{"type": "A"}], "ordering": {"orderBy": "a"}}, 400, "BadRequestData"),
+    ("", {"type": "Query", "entities": [{"type": "A"}], "ordering": {"coordinates": [1, 2]}}, 400, "BadRequestData"),
 ]
 
 

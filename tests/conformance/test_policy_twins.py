@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 import pytest
 
 from broker.store.write import Change, apply
@@ -70,6 +71,21 @@ def entity_of_another_type() -> list[dict[str, Any]]:
     return [*base(), other]
 
 
+def link(*targets: str) -> dict[str, Any]:
+    return {"type": "Relationship", "object": targets[0] if len(targets) == 1 else list(targets)}
+
+
+def linked_in_secret() -> list[dict[str, Any]]:
+    """Hidden Relationships that lead to visible entities, and hidden entities that lead to visible ones."""
+    docs = base()
+    docs[1]["https://example.org/next"] = link("urn:ngsi-ld:Vehicle:003")
+    hidden: dict[str, Any] = {
+        "https://example.org/next": link("urn:ngsi-ld:Vehicle:003"),
+        T + "speed": link("urn:ngsi-ld:Vehicle:004"),
+    }
+    return [*docs, vehicle(40, kind="tram", **hidden), vehicle(50, lon=-122.1, **hidden)]
+
+
 TWINS = [
     other_value,
     without_attribute,
@@ -77,6 +93,7 @@ TWINS = [
     entity_outside_the_area,
     entity_of_another_kind,
     entity_of_another_type,
+    linked_in_secret,
 ]
 
 ENTITY = "/entities/urn:ngsi-ld:Vehicle:"
@@ -115,6 +132,33 @@ READS = [
     PAGE + "&georel=near;maxDistance==100000&geometry=Point&coordinates=[-122.33,47.61]&count=true",
     PAGE
     + "&georel=near;maxDistance==1&geometry=Point&coordinates=[0,0]&geoproperty=https://example.org/hidden&count=true",
+    *(
+        f"{PAGE}&orderBy={order}&count=true"
+        for order in (
+            "fleetVehicleId",
+            "fleetVehicleId;desc",
+            "vehicleType;desc,speed;desc",
+            "fleetVehicleId.modifiedAt;desc",
+            "modifiedAt;desc",
+            "speed;desc",
+            "id;desc&limit=3",
+            "https://example.org/hidden;dist-asc&orderFrom=[0,0]",
+            "location;dist-desc&orderFrom=[-122.33,47.61]",
+        )
+    ),
+    *(
+        f"{PAGE}&join={form}&count=true{more}"
+        for form in ("inline", "flat")
+        for more in (
+            "",
+            "&joinLevel=3",
+            "&q=https://example.org/next{speed}",
+            "&q=https://example.org/next{fleetVehicleId}",
+            "&pick=https://example.org/next{speed}",
+        )
+    ),
+    f"{ENTITY}002?join=inline",
+    f"{ENTITY}002?join=flat&joinLevel=2",
     "/entities?type=*&local=true&count=true",
     "/entities?type=https:%2F%2Fexample.org%2FSecret&count=true",
     "/entities?local=true&count=true&scopeQ=/%23",
@@ -199,6 +243,71 @@ async def test_an_attribute_hidden_in_some_entities_only_makes_no_difference_the
     changed[0][T + "speed"]["value"] = 1
     del changed[1][T + "speed"]
     await compare(governed, [*base(), *changed], [*base(), *outside])
+
+
+# ---- links: whoever sees the vehicles' speeds sees them over links too, and nothing else
+
+SPEED_LINKS: dict[str, Any] = {T + "speed": link("urn:ngsi-ld:Vehicle:003", "urn:ngsi-ld:Vehicle:040", "urn:x:none")}
+"""A visible attribute as a Relationship: to an entity that is seen, to one that is hidden, and to none."""
+
+LINKED_READS = [
+    f"{ENTITY}001?join=inline",
+    f"{ENTITY}001?join=flat",
+    f"{ENTITY}001?join=flat&joinLevel=2&options=keyValues",
+    f"{ENTITY}001?join=inline&pick=id,speed{{id,fleetVehicleId,speed}}",
+    *(
+        f"{PAGE}&join=inline&joinLevel=2&count=true&q={q}"
+        for q in (
+            "speed{speed}",
+            "speed{speed}>5",
+            "speed{fleetVehicleId}",
+            'speed{fleetVehicleId}!="SECRET"',
+            'speed{vehicleType}=="tram"',
+            "speed{modifiedAt}>2020-01-01T00:00:00Z",
+            "speed{speed{speed}}",
+            "speed{Vehicle:location}",
+        )
+    ),
+]
+
+
+def _linking(hidden_kind: str, **more: Any) -> list[dict[str, Any]]:
+    docs = base()
+    docs[0] = vehicle(1, **SPEED_LINKS)
+    return [*docs, vehicle(40, kind=hidden_kind, **more)]
+
+
+async def _linked_answers(governed: Governed, docs: list[dict[str, Any]]) -> dict[str, tuple[int, Any, bytes]]:
+    await governed.store(docs, NOW)
+    headers = governed.headers("urn:party:uni-air", "researcher", RESEARCH) | {"Link": LINK}
+    found = {}
+    for path in LINKED_READS:
+        answer = await governed.get(path, headers)
+        found[path] = (answer.status, answer.headers.get("NGSILD-Results-Count"), answer.body)
+    return found
+
+
+async def test_a_linked_entity_is_shown_as_it_is_alone(alone: Governed) -> None:
+    """A hidden target answers as one that does not exist, whatever it holds; a seen one shows what is seen of it."""
+    gone = base()
+    gone[0] = vehicle(1, **SPEED_LINKS)
+    expected = await _linked_answers(alone, gone)
+    assert await _linked_answers(alone, _linking("tram")) == expected
+    secret = {
+        T + "speed": link("urn:ngsi-ld:Vehicle:002"),
+        T + "fleetVehicleId": {"type": "Property", "value": "SECRET"},
+    }
+    assert await _linked_answers(alone, _linking("tram", **secret)) == expected
+    other = _linking("tram")
+    other[2][T + "fleetVehicleId"]["value"] = "SECRET"
+    assert await _linked_answers(alone, other) == expected
+    assert {status for status, _, _ in expected.values()} == {200}
+    counts = [expected[path][1] for path in LINKED_READS[4:]]
+    assert counts == ["1", "1", "0", "0", "0", "0", "0", "1"]
+    assert b"fleetVehicleId" not in b"".join(body for _, _, body in expected.values())
+    inline = orjson.loads(expected[LINKED_READS[0]][2])
+    assert [one["id"] for one in inline["speed"]["entity"]] == ["urn:ngsi-ld:Vehicle:003"]
+    assert inline["speed"]["entity"][0].keys() == {"id", "type", "speed", "location"}
 
 
 @pytest.fixture(scope="module")

@@ -18,10 +18,17 @@ __all__ = ["Worker", "consumed", "until", "workers"]
 class Worker:
     """One worker process, started anew under the same name after each kill."""
 
-    def __init__(self, name: str, roles: list[str], environment: Mapping[str, str], log: Path) -> None:
-        self._name = name
+    def __init__(
+        self,
+        name: str,
+        roles: list[str],
+        environment: Mapping[str, str],
+        log: Path,
+        program: tuple[str, ...] = ("broker", "work"),
+    ) -> None:
+        self.name = name
         self._roles = roles
-        self._program = ("tests.faults.worker",) if "--without-key" in roles else ("broker", "work")
+        self._program = ("tests.faults.worker",) if "--without-key" in roles else program
         self._environment = {**os.environ, **environment, "DATAPOLIS_WORKER": name, "DATAPOLIS_ADMIN_PORT": "0"}
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None

@@ -116,7 +116,7 @@ def test_without_types_it_is_the_domain(city: CityFolder) -> None:
         (lambda d: d["permission"][0]["duty"][1].update(value="many"), "permission.0.duty.1: Value error, t:quota"),
         (lambda d: d.update(domain="space"), "domain: 'space' is not among environment, mobility, platform, requests"),
         (lambda d: d.update(assignee="urn:party:nobody"), "assignee: urn:party:nobody is not among the parties"),
-        (lambda d: d.update(assignee="tier:emperor"), "assignee: 'emperor' is no tier"),
+        (lambda d: d.update(assignee="tier:emperor"), "assignee: Value error, 'emperor' is no tier"),
         (lambda d: d["valid"].update(until="2025-01-01T00:00:00Z"), "valid: Value error, `from` must be before"),
         (lambda d: d.update(permission=[]) or d.pop("prohibition"), "document: Value error, an agreement needs"),
         (lambda d: d["@context"].append("https://x.example/c.jsonld"), "@context: the @context https://x.example"),

@@ -62,7 +62,7 @@ async def test_vendor_under_licence(trust: Trust) -> None:
         "urn:datapolis:agreement:public-environment",
         "urn:datapolis:agreement:public-requests",
     }
-    assert Duty(AGREEMENT, "quota", "1000000/P1D") in decision.duties
+    assert Duty(AGREEMENT, "quota", "1000000/P1D", own=True) in decision.duties
     assert decision.until == datetime(2028, 1, 1, tzinfo=UTC)
 
 

@@ -7,7 +7,8 @@ a seeded one for bulk, or Hypothesis' (`st.randoms`) where small counter-example
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any, Literal
 
@@ -27,6 +28,7 @@ from broker.core.query import (
     GeoRelation,
     IdIn,
     IdPattern,
+    Linked,
     ListOf,
     Literal_,
     Matches,
@@ -44,7 +46,7 @@ from broker.core.query import (
     Uri,
 )
 
-__all__ = ["ATTRS", "NS", "QueryMaker", "makers"]
+__all__ = ["ATTRS", "NS", "QueryMaker", "linked", "makers"]
 
 NS = "https://city.example/def/"
 ATTRS = [NS + name for name in "abcde"]
@@ -79,8 +81,20 @@ _CHARS = ["a", "b", "Ä", ".", "[ab]", "[^a]", "[[:alnum:]]", r"\d", r"\W", r"\.
 _REPEATS = ["", "", "", "*", "+", "?", "{2}", "{0,1}", "{1,}", "+?"]
 
 
+_TARGETS = ["urn:x:a:0", "urn:x:b:1", "urn:x:a:2", "urn:x:b:3"]
+"""Entities that the first of the made ones are, so that Relationships lead somewhere."""
+
+
+def linked(docs: Sequence[Doc], metas: Sequence[Meta]) -> list[Meta]:
+    """Let the metas find each other's documents, so that conditions on linked entities can be met in memory."""
+    known: dict[str, tuple[Doc, Meta]] = {}
+    found = [replace(meta, linked=known.get) for meta in metas]
+    known.update((doc["id"], (doc, meta)) for doc, meta in zip(docs, found, strict=True))
+    return found
+
+
 class QueryMaker:
-    """Makes random documents, conditions and accesses."""
+    """Makes random documents, conditions and accesses. Conditions of accesses have no links, as those of policies."""
 
     def __init__(self, random: Random) -> None:
         self.r = random
@@ -135,12 +149,15 @@ class QueryMaker:
         r = self.r
         kinds: dict[str, tuple[str, Callable[[], Any]]] = {
             "Property": ("value", self._value),
-            "Relationship": ("object", lambda: r.choice(["urn:x:1", "urn:x:2", ["urn:x:1", "urn:x:2"]])),
+            "Relationship": ("object", self._object),
             "VocabProperty": ("vocab", lambda: r.choice([NS + "k", [NS + "k", "urn:x:1"]])),
             "LanguageProperty": ("languageMap", self._languages),
             "JsonProperty": ("json", lambda: r.choice([{"k": 1, "l": {"k": "a"}}, None, "a", [1, 2], {"@value": 1}])),
             "ListProperty": ("valueList", lambda: [self._value() for _ in range(r.randrange(3))]),
-            "ListRelationship": ("objectList", lambda: [{"object": f"urn:x:{n}"} for n in range(1, r.randint(1, 3))]),
+            "ListRelationship": (
+                "objectList",
+                lambda: [{"object": r.choice([f"urn:x:{n}", r.choice(_TARGETS)])} for n in range(1, r.randint(1, 3))],
+            ),
         }
         kind = r.choice(["Property"] * 7 + list(kinds))
         member, make = kinds[kind]
@@ -155,6 +172,12 @@ class QueryMaker:
             if r.random() < 0.2:
                 found[sub] = [found[sub], {**self._instance(depth - 1), "datasetId": "urn:d:1"}]
         return found
+
+    def _object(self) -> str | list[str]:
+        r = self.r
+        one = r.choice(["urn:x:1", "urn:x:2", *_TARGETS])
+        several = r.choice([["urn:x:1", "urn:x:2"], r.sample(_TARGETS, 2)])
+        return one if r.random() < 0.5 else several
 
     def _value(self) -> Any:
         r = self.r
@@ -177,7 +200,14 @@ class QueryMaker:
     def geometry(self) -> dict[str, Any]:
         """Make a GeoJSON geometry on a small grid, so that boundaries meet."""
         r = self.r
-        match r.randrange(9):
+        match r.randrange(11):
+            case 9:
+                x, y = self._position()[:2]
+                ring = [[x, y], [x + 1, y], [x + 1, y + 1], [x, y + 1], [x, y]]
+                return {"type": "MultiPolygon", "coordinates": [[ring], [[[x + 2, y] for x, y in ring]]]}
+            case 10:
+                lines = [[self._position(), [4, 4]], [[0, 3], self._position()]]
+                return {"type": "MultiLineString", "coordinates": lines}
             case 8:  # with a spike
                 return {"type": "Polygon", "coordinates": [[[0, 0], [2, 0], [2, 2], [3, 3], [2, 2], [0, 2], [0, 0]]]}
             case 0:
@@ -198,12 +228,15 @@ class QueryMaker:
 
     # ---- conditions
 
-    def node(self, depth: int = 2) -> Node:
+    def node(self, depth: int = 2, *, links: bool = True) -> Node:
         """Make a condition of any kind."""
         r = self.r
         if depth and r.random() < 0.45:
-            items = tuple(self.node(depth - 1) for _ in range(r.choice([0, 1, 2, 2, 3])))
-            return self._one(And(items), Or(items), Not(self.node(depth - 1)))
+            items = tuple(self.node(depth - 1, links=links) for _ in range(r.choice([0, 1, 2, 2, 3])))
+            return self._one(And(items), Or(items), Not(self.node(depth - 1, links=links)))
+        if depth and links and r.random() < 0.2:
+            types = tuple(r.sample(_TYPES, r.choice([0, 0, 1, 2])))
+            return Linked(r.choice(ATTRS), types, self.node(depth - 1))
         pick = r.random()
         if pick < 0.65:
             return self.term()
@@ -234,6 +267,13 @@ class QueryMaker:
             return Compare(path, r.choice(_EQUALITIES), self.operand())
         literals: list[Literal_] = [self._number(), self._text(), self._time()]
         return Compare(path, r.choice(_ORDERS), r.choice(literals))
+
+    def linked_term(self) -> Node:
+        """Make a condition on values, perhaps of a linked entity."""
+        found: Node = self.term()
+        for _ in range(self.r.choice([0, 0, 0, 1, 2])):
+            found = Linked(self.r.choice(ATTRS), tuple(self.r.sample(_TYPES, self.r.choice([0, 1, 2]))), found)
+        return found
 
     def path(self) -> Path:
         """Make a path: mostly a whole attribute."""
@@ -324,7 +364,7 @@ class QueryMaker:
         return self.r.choice([AttrSet(complement=True), AttrSet(names), AttrSet(names), AttrSet(names, True)])
 
     def _filter(self) -> Node:
-        return And(()) if self.r.random() < 0.4 else self.node(1)
+        return And(()) if self.r.random() < 0.4 else self.node(1, links=False)
 
 
 makers = st.randoms(use_true_random=False).map(QueryMaker)

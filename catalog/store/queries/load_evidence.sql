@@ -1,5 +1,3 @@
-SELECT DISTINCT ON (domain, gate)
-    domain, gate, value, target, unit, at, expires, source, method, passed, reason, first_at, last_at
+SELECT domain, gate, value, target, unit, at, expires, source, method, passed, reason, why
 FROM catalog.evidence
-WHERE domain = ANY ($1)
-ORDER BY domain, gate, seq DESC
+WHERE current AND domain = ANY ($1)

@@ -1,5 +1,4 @@
-SELECT domain, version, status, failing, reason, since, last_at, expires
-FROM (SELECT v.*, row_number() OVER (PARTITION BY domain ORDER BY version DESC) AS age
-      FROM catalog.verdicts v WHERE domain = ANY ($1)) v
-WHERE age <= $2
-ORDER BY domain, version
+SELECT v.domain, v.version, v.status, v.failing, v.reason, v.since, v.last_at, v.expires, v.jws
+FROM unnest($1::text[]) AS d(domain) CROSS JOIN LATERAL (
+    SELECT * FROM catalog.verdicts v WHERE v.domain = d.domain ORDER BY v.version DESC LIMIT $2) v
+ORDER BY v.domain, v.version

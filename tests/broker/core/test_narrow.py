@@ -14,7 +14,7 @@ from broker.core.match import Meta, matches
 from broker.core.narrow import attr_visible, entity_visible, mask, narrow, row_filters
 from broker.core.query import FALSE, TRUE, And, AnyAttr, Compare, Exists, Node, Not, Number, Or, Path, Query, TypeIs
 from broker.core.terms import CREATED_AT, MODIFIED_AT
-from tests.strategies.queries import ATTRS, NS, QueryMaker, makers
+from tests.strategies.queries import ATTRS, NS, QueryMaker, linked, makers
 
 CAR, BUS = NS + "Car", NS + "Bus"
 A, B, C = ATTRS[:3]
@@ -42,15 +42,18 @@ def _seen(doc: Doc, meta: Meta, access: Access) -> tuple[Doc, Meta] | None:
 
 def _check(maker: QueryMaker, entities: int, accesses: int) -> int:
     docs = [maker.doc(number) for number in range(entities)]
-    metas = [maker.meta(doc) for doc in docs]
+    metas = linked(docs, [maker.meta(doc) for doc in docs])
     partly = 0
     for _ in range(accesses):
         access, query = maker.access(), Query(maker.node())
         narrowed = narrow(query, access).where
         filters = row_filters(access)
-        for doc, meta in zip(docs, metas, strict=True):
-            seen = _seen(doc, meta, access)
-            assert matches(narrowed, doc, meta) is (seen is not None and matches(query.where, *seen))
+        shown = [_seen(doc, meta, access) for doc, meta in zip(docs, metas, strict=True)]
+        visible = [one for one in shown if one is not None]
+        times = iter(linked([one[0] for one in visible], [one[1] for one in visible]))
+        for doc, meta, seen in zip(docs, metas, shown, strict=True):
+            met = seen is not None and matches(query.where, seen[0], next(times))
+            assert matches(narrowed, doc, meta) is met, (query, access)
             found = mask(doc, access, meta)
             assert (found is None) is (seen is None)
             assert matches(entity_visible(access), doc, meta) is (seen is not None)

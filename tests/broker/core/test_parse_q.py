@@ -16,6 +16,7 @@ from broker.core.query import (
     Compare,
     DateTimeLiteral,
     Exists,
+    Linked,
     ListOf,
     Matches,
     Node,
@@ -210,7 +211,52 @@ def test_refused_regular_expression_says_why() -> None:
         parse("a~=(?=x)y")
 
 
-@pytest.mark.parametrize("text", ["sensor{humidity}==40", "sensor{Device:humidity}==40", "a.b[c]{d}"])
+@pytest.mark.parametrize(
+    ("text", "node"),
+    [
+        ("a{b}==40", Linked("urn:a", (), Compare(Path("urn:b"), "==", Number(40)))),
+        ("a{Device:b}", Linked("urn:a", ("urn:Device",), Exists(Path("urn:b")))),
+        (
+            "a{T,<urn:U>:b.c[d.e]}>1",
+            Linked(
+                "urn:a",
+                ("urn:T", "urn:U"),
+                Compare(Path("urn:b", ("urn:c",), ("urn:d", "urn:e")), ">", Number(1)),
+            ),
+        ),
+        ("a{b{T:c}}~=x", Linked("urn:a", (), Linked("urn:b", ("urn:T",), Matches(Path("urn:c"), "x")))),
+        (
+            "(a{b}|c);d",
+            And((Or((Linked("urn:a", (), Exists(Path("urn:b"))), Exists(Path("urn:c")))), Exists(Path("urn:d")))),
+        ),
+    ],
+)
+def test_linked_entities(text: str, node: Node) -> None:
+    assert parse_q(text, lambda name: f"urn:{name}", joins=2) == node
+    assert parse_q(print_q(node), str, joins=2) == node
+    assert parse_q(print_q(node, lambda name: name.removeprefix("urn:")), lambda name: f"urn:{name}", joins=2) == node
+
+
+def test_a_prefixed_name_in_braces_is_no_type_hint_once_printed() -> None:
+    node = Linked("urn:a", (), Exists(Path("urn:ex:b")))
+    compact = {"urn:a": "a", "urn:ex:b": "ex:b"}
+    assert print_q(node, compact.__getitem__) == "a{<urn:ex:b>}"
+
+
+@pytest.mark.parametrize(
+    "text", ["a{b", "a{}", "a{{b}}", "a.b{c}", "a[b]{c}", "a{b}c", "a{b}.c", "a}b", "a{T:}", "a{b{c{d}}}"]
+)
+def test_links_out_of_form_or_too_deep_are_refused(text: str) -> None:
+    with pytest.raises(BadRequestData, match=r"^q: "):
+        parse_q(text, lambda name: f"urn:{name}", joins=2)
+
+
+def test_no_depth_is_allowed_without_a_join() -> None:
+    with pytest.raises(BadRequestData, match="needs the parameter join and a joinLevel of 1"):
+        parse_q("a{b}", str, joins=0)
+
+
+@pytest.mark.parametrize("text", ["sensor{humidity}==40", "sensor{Device:humidity}==40", "a{b{c}}"])
 def test_linked_entities_are_refused_as_unsupported(text: str) -> None:
     with pytest.raises(OperationNotSupported, match="linked entities"):
         parse(text)
@@ -235,7 +281,7 @@ def test_bounds(text: str) -> None:
 
 def _condition(maker: QueryMaker, depth: int = 3) -> Node:
     if not depth or maker.r.random() < 0.4:
-        return maker.term()
+        return maker.linked_term()
     items = tuple(_condition(maker, depth - 1) for _ in range(maker.r.choice([2, 3])))
     return And(items) if maker.r.random() < 0.5 else Or(items)
 
@@ -244,8 +290,8 @@ def _condition(maker: QueryMaker, depth: int = 3) -> Node:
 @given(makers)
 def test_printed_text_parses_to_the_same(maker: QueryMaker) -> None:
     node = _condition(maker)
-    assert parse_q(print_q(node, compact), expand) == node
-    assert parse_q(print_q(node), lambda name: pytest.fail(f"{name} was expanded")) == node
+    assert parse_q(print_q(node, compact), expand, joins=20) == node
+    assert parse_q(print_q(node), lambda name: pytest.fail(f"{name} was expanded"), joins=20) == node
 
 
 def test_print_is_readable() -> None:

@@ -76,7 +76,9 @@ async def test_the_public_reads_what_is_public_and_no_more(governed: Governed) -
         "outcome": "allowed",
         "reason": None,
         "entities": 1,
+        "roles": [],
         "subjects": [],
+        "tier": "public",
         "revision": 0,
     }
     assert ["urn:datapolis:agreement:public-environment", 1] in record["agreements"]

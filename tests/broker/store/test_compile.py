@@ -32,7 +32,7 @@ from broker.core.query import (
 from broker.store.compile import compile_flag, compile_where
 from tests.broker.store.table import Table
 from tests.fixtures.postgres import Database
-from tests.strategies.queries import NS, QueryMaker, makers
+from tests.strategies.queries import NS, QueryMaker, linked, makers
 
 META = Meta("2026-01-01T00:00:00.000000Z", "2026-01-01T00:00:00.000000Z")
 
@@ -48,7 +48,7 @@ def table(pg_module: Database) -> Iterator[Table]:
 def test_sql_and_memory_find_the_same(table: Table, seed: int) -> None:
     maker = QueryMaker(Random(seed))  # noqa: S311 - not for secrets
     docs = [maker.doc(number) for number in range(200)]
-    metas = [maker.meta(doc) for doc in docs]
+    metas = linked(docs, [maker.meta(doc) for doc in docs])
     table.fill(docs, metas)
     telling = 0
     for _ in range(300):
@@ -63,7 +63,7 @@ def test_sql_and_memory_find_the_same(table: Table, seed: int) -> None:
 @given(makers)
 def test_sql_and_memory_find_the_same_small(table: Table, maker: QueryMaker) -> None:
     docs = [maker.doc(number) for number in range(3)]
-    metas = [maker.meta(doc) for doc in docs]
+    metas = linked(docs, [maker.meta(doc) for doc in docs])
     table.fill(docs, metas)
     for _ in range(5):
         node = maker.node()
@@ -75,7 +75,7 @@ def test_sql_and_memory_find_the_same_small(table: Table, maker: QueryMaker) -> 
 def test_governed_pages_and_masks_are_the_same_in_sql(table: Table, seed: int) -> None:
     maker = QueryMaker(Random(1000 + seed))  # noqa: S311 - not for secrets
     docs = [maker.doc(number) for number in range(100)]
-    metas = [maker.meta(doc) for doc in docs]
+    metas = linked(docs, [maker.meta(doc) for doc in docs])
     table.fill(docs, metas)
     seen = hidden = 0
     for _ in range(60):

@@ -73,13 +73,17 @@ async def test_history_keeps_one_version_per_change(conn: Conn) -> None:
     )
     runs = await conn.fetch("SELECT gate, count(*) AS n FROM catalog.evidence GROUP BY gate ORDER BY gate")
     assert {row["gate"]: row["n"] for row in runs} == {
+        "assessment": 1,
         "completeness": 1,
         "freshness": 3,
         "licence": 1,
         "owner": 1,
         "policy": 1,
+        "provenance": 1,
         "purposes": 1,
+        "retention": 1,
         "steward": 1,
+        "validity": 1,
     }
 
 
@@ -108,7 +112,7 @@ async def test_missing_values_are_stored_as_nothing(conn: Conn) -> None:
     await rounds.save(conn, [bare], [verdict], NOW)
     (record,) = await rounds.load(conn)
     assert record.verdict == verdict
-    assert record.verdict.failing == ("owner", "licence", "policy", "completeness", "freshness")
+    assert record.verdict.failing == ("owner", "licence", "policy", "completeness", "freshness", "provenance")
 
 
 async def test_one_assessor_at_a_time(pg: Database, conn: Conn) -> None:

@@ -7,13 +7,14 @@ import io
 
 import pytest
 
+from connectors.decoders import decoder
 from connectors.decoders.csv import decode_csv
 from connectors.errors import FeedError
 from connectors.feed import CsvDecoder
 
 
 def _rows(raw: bytes, **spec: object) -> list[tuple[str, object]]:
-    found = decode_csv(io.BytesIO(raw), "f", CsvDecoder.model_validate({"kind": "csv", **spec}))
+    found = decoder(CsvDecoder.model_validate({"kind": "csv", **spec}))(io.BytesIO(raw), "f")
     return [(one.position, one.record if one.rejection is None else one.rejection.rule) for one in found]
 
 

@@ -58,7 +58,9 @@ def test_text_is_canonical() -> None:
         "outcome": "allowed",
         "reason": "quota",
         "entities": 20,
+        "roles": [],
         "subjects": [],
+        "tier": "",
         "revision": 7,
     }
 
@@ -131,9 +133,10 @@ TABLES = (
     "log_key",
     "optouts",
     "parties",
+    "rates",
     "revision",
 )
-READS = {"agreements", "domains", "domain_types", "revision", "optouts", "duties"}
+READS = {"agreements", "domains", "domain_types", "revision", "optouts", "duties", "rates"}
 
 
 @pytest.mark.parametrize("role", ["datapolis_broker", "datapolis_tenant", "datapolis_catalog", "datapolis_policies"])
@@ -165,7 +168,8 @@ async def test_grants(pg: Database, role: str) -> None:
     finally:
         await admin.close(timeout=5)
     expected: dict[str, set[tuple[str, str]]] = {
-        "datapolis_broker": {(t, "SELECT") for t in READS} | {("audit_pending", "INSERT"), ("duties", "INSERT")},
+        "datapolis_broker": {(t, "SELECT") for t in READS}
+        | {("audit_pending", "INSERT"), ("duties", "INSERT"), ("rates", "INSERT"), ("rates", "UPDATE")},
         "datapolis_tenant": {("audit_pending", "INSERT")},
         "datapolis_catalog": set(),
         "datapolis_policies": {(t, "SELECT") for t in TABLES}

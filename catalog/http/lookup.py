@@ -1,0 +1,52 @@
+"""What routes look up: the reader, a domain, a dataset; and how they answer with JSON."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from fastapi import Request, Response
+
+from catalog.catalogue import Reader, State
+from catalog.dataset import Dataset
+from catalog.http.problems import Problem
+from catalog.portal.view import DomainView
+
+__all__ = ["find_dataset", "find_view", "json_answer", "no_domain", "reader_of"]
+
+
+def reader_of(request: Request) -> Reader:
+    """The application's reader of what is stored."""
+    reader: Reader = request.app.state.reader
+    return reader
+
+
+def json_answer(body: Any) -> Response:
+    """An answer that is asked for anew each time."""
+    return Response(orjson.dumps(body), media_type="application/json", headers={"Cache-Control": "no-cache"})
+
+
+def find_view(state: State, domain: str) -> DomainView:
+    """A domain as it stands now. Raises Problem 404."""
+    for view in state.views(datetime.now(UTC)):
+        if view.name == domain:
+            return view
+    raise no_domain(state, domain)
+
+
+def find_dataset(state: State, domain: str, slug: str) -> Dataset:
+    """A dataset of a domain. Raises Problem 404."""
+    if domain not in state.datasets:
+        raise no_domain(state, domain)
+    for found in state.datasets[domain]:
+        if found.slug == slug:
+            return found
+    there = ", ".join(d.slug for d in state.datasets[domain]) or "none yet"
+    raise Problem(404, "not-found", "Not found", f"No dataset '{slug}' in domain {domain}; there are: {there}.")
+
+
+def no_domain(state: State, domain: str) -> Problem:
+    """The problem of a domain that is not there."""
+    there = ", ".join(state.datasets) or "none yet"
+    return Problem(404, "not-found", "Not found", f"No domain '{domain}'; there are: {there}.")
