@@ -77,11 +77,13 @@ class Draft:
         stored = segments.parse(self.segs[self.names.index(name)])
         return next(one for one in instances(stored) if dataset_of(one) == dataset_id)
 
-    def expire(self) -> None:
-        """Remove the instances whose time is over (4.22)."""
-        for slot in [slot for slot, (at,) in self.transient.items() if at <= self.now_text]:
+    def expire(self) -> bool:
+        """Remove the instances whose time is over (4.22); say whether there were any."""
+        over = [slot for slot, (at,) in self.transient.items() if at <= self.now_text]
+        for slot in over:
             name, _, dataset_id = slot.partition(" ")
             self.remove(name, dataset_id)
+        return bool(over)
 
     def record(self, name: str, dataset_id: str, key: Key, text: str) -> None:
         """Note an instance for the history; `key` has when it was observed."""

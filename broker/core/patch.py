@@ -93,8 +93,11 @@ def apply(
         draft.history.append(draft.mark("deleted"))
         draft.raise_floor(draft.request_key, everything=True)
     else:
-        draft.expire()
+        expired = draft.expire()
         _ON_ROWS.get(change.kind, _write)(draft, change, shows or _everything)
+        if expired:
+            # an instance that is removed and put again by one change has one row, that of the new one
+            draft.history = distinct(draft.history)
     return draft.result()
 
 
