@@ -183,7 +183,11 @@ def _instance(raw: Instance, active: Active, path: str, name: str, depth: int) -
 
 def member_of(key: str, active: Active, name: str) -> str:
     """Give a key inside an instance of the attribute `name`: a core member's short name, or an IRI."""
-    return active.member(key) if name != PROOF or key not in _SEALED else key
+    if key not in _SEALED:
+        return active.member(key)
+    if name != PROOF:
+        raise BadRequestData(f"{active.attr(name)}.{key}: is for ngsildproof only (4.5.2.2)")
+    return key
 
 
 def member_value(member: str, given: Any, kind: Any, active: Active, path: str, name: str) -> Any:

@@ -27,8 +27,8 @@ async def create(request: Request) -> Response:
     call = await enter(request, "publish", creates=True)
     params.parse(request.scope["query_string"], ())
     body = await negotiate.body(request, call.services.settings.body_max_bytes)
-    if body.data == {}:
-        raise InvalidRequest("the body: an empty object is no entity")
+    if body.data in ({}, []):
+        raise InvalidRequest("the body: it is empty, which is no entity")
     active = await context_of_body(call.services.contexts, body, body.data)
     doc = accept(body.data, active)
     change = Change("create", doc["id"], doc, cause=call.cause, label=active.attr)
