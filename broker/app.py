@@ -36,6 +36,7 @@ from broker.http.routes import (
     provision,
     purge,
     subscriptions,
+    temporal,
 )
 from broker.http.services import Services
 from broker.ld.contexts import Contexts
@@ -63,7 +64,7 @@ def create_app(settings: BrokerSettings, policy: PolicySettings) -> ASGIApp:
             yield
 
     app = FastAPI(title="Datapolis context broker", lifespan=lifespan, openapi_url=None, redirect_slashes=False)
-    reading = (entities, discovery, subscriptions, contexts, identity, description, health)
+    reading = (entities, discovery, subscriptions, temporal, contexts, identity, description, health)
     for part in (provision, purge, attributes, batch, *reading):
         app.include_router(part.router)
     app.add_exception_handler(NgsiLdError, _ngsi_ld_error)

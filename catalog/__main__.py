@@ -21,6 +21,7 @@ from catalog.assess import Assessor
 from catalog.check import Report, check
 from catalog.city import City, read_city
 from catalog.document import DocumentError, read_document
+from catalog.mqa import DIMENSIONS, Score, measure, rating
 from catalog.schemas import write_schemas
 from catalog.settings import Settings
 from catalog.store.connect import open_pool
@@ -153,6 +154,28 @@ def verify(
         typer.echo(f"{type(error).__name__}: {error}", err=True)
         raise typer.Exit(2) from error
     raise typer.Exit(0 if holds else 1)
+
+
+@app.command()
+def score(
+    url: Annotated[str, typer.Argument(help="Address of a catalog's RDF, such as http://127.0.0.1:8000/catalog")],
+) -> None:
+    """Score the metadata of every dataset by the EU method (405 points), over HTTP as anybody would."""
+    settings = Settings()
+
+    async def run() -> list[Score]:
+        async with session(settings.egress, settings.read_timeout_s) as http:
+            return await measure(http, url)
+
+    try:
+        scores = asyncio.run(run())
+    except DocumentError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    for each in scores:
+        parts = ", ".join(f"{name} {each.dimension(name)}" for name in DIMENSIONS)
+        lost = ", ".join(f"{name} {points}" for name, points in each.lost.items()) or "nothing"
+        print(f"{each.dataset}: {each.total} of 405, {rating(each.total)} ({parts}); lost: {lost}")
 
 
 def _print(source: str, report: Report, warnings: bool) -> None:

@@ -11,7 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from catalog.broker import Broker
 from catalog.catalogue import Reader
 from catalog.city import read_city
-from catalog.http import health, problems, readiness, routes
+from catalog.http import ckan, dcat, health, problems, readiness, routes, search, sparql
 from catalog.http.headers import HeadAsGet, SecurityHeaders
 from catalog.portal import pages
 from catalog.portal.live import LiveMap
@@ -39,9 +39,12 @@ def create_app(settings: Settings | None = None, trust_settings: PolicySettings 
                 app.state.reader = Reader(
                     pool, read_city(settings.city), settings.catalog_url, settings.broker_for_others
                 )
+                app.state.sparql = sparql.Endpoint(settings.sparql_timeout_s)
                 app.state.live = LiveMap(public, settings.live_ttl_s, settings.live_most)
                 yield
         finally:
+            if hasattr(app.state, "sparql"):
+                await app.state.sparql.engine.close()
             await http.close()
             await pool.close()
 
@@ -50,7 +53,16 @@ def create_app(settings: Settings | None = None, trust_settings: PolicySettings 
     problems.install(app)
     app.add_middleware(HeadAsGet)
     app.add_middleware(SecurityHeaders)
-    for part in (health.router, readiness.router, routes.router, pages.router):
+    for part in (
+        health.router,
+        readiness.router,
+        dcat.router,
+        search.router,
+        ckan.router,
+        sparql.router,
+        routes.router,
+        pages.router,
+    ):
         app.include_router(part)
     app.include_router(trust.router, prefix="/trust")
     app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import aiohttp
 import structlog
@@ -19,14 +19,14 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from catalog.broker import Broker, BrokerRefused, BrokerUnavailable
 from catalog.city import City
-from catalog.dataset import Harvest, TypeCount
+from catalog.dataset import Dataset, Harvest, TypeCount, datasets
 from catalog.evidence import Verdict
 from catalog.harvest import counted
 from catalog.readiness import assess
 from catalog.reading import read, sources
 from catalog.settings import Settings
 from catalog.sign import VerdictKey
-from catalog.store import keys, rounds
+from catalog.store import keys, rounds, search
 from catalog.store.connect import Conn, Pool, StoreUnavailable, assessor_lock, translated
 from catalog.terms import TermsUnavailable, domains
 from catalog.tokens import ServiceToken, TokenUnavailable
@@ -42,6 +42,11 @@ _GOVERNED = Gauge("catalog_governed", "1 while a domain is at governed readiness
 _COUNTED = 25
 """Domains whose entities are counted in one round."""
 
+_INDEX_EVERY = timedelta(minutes=1)
+"""How soon a dataset whose modification alone has moved on is indexed anew."""
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
 _AWAY = (BrokerUnavailable, BrokerRefused, TokenUnavailable, TermsUnavailable, StoreUnavailable, CityFileError)
 
 
@@ -55,6 +60,8 @@ class Assessor:
         self._key: VerdictKey | None = None
         self._counts: dict[str, tuple[TypeCount, ...]] = {}
         self._next = 0
+        self._indexed: tuple[Dataset, ...] = ()
+        self._index_again = _EPOCH
 
     async def once(self, conn: Conn) -> list[Verdict]:
         """One round on a connection that holds the lock. Raises one of the errors in `_AWAY`."""
@@ -68,11 +75,20 @@ class Assessor:
         with translated():
             key = await self._signing(conn)
             changed = await rounds.save(conn, harvests, verdicts, now, key.sign)
+            await self._index(conn, city, harvests, now)
         for verdict in verdicts:
             _GOVERNED.labels(verdict.domain).set(verdict.status == "governed")
             if verdict.domain in changed:
                 _log.info("verdict", domain=verdict.domain, status=verdict.status, failing=verdict.failing)
         return verdicts
+
+    async def _index(self, conn: Conn, city: City, harvests: list[Harvest], now: datetime) -> None:
+        """Let every dataset be found as it is now, where any has changed."""
+        found = tuple(d for h in harvests for d in datasets(h, city.agent(h.domain.owner), _EPOCH))
+        known = tuple(replace(d, count=0, size=None, quality=(), modified=_EPOCH) for d in found)
+        if known != self._indexed or now >= self._index_again:
+            await search.save(conn, found, now)
+            self._indexed, self._index_again = known, now + _INDEX_EVERY
 
     async def _signing(self, conn: Conn) -> VerdictKey:
         """The key, made at the first round ever, and published before it signs."""

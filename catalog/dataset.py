@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
@@ -26,6 +26,7 @@ __all__ = [
     "Measurement",
     "Origin",
     "TypeCount",
+    "around",
     "datasets",
     "local_name",
     "words",
@@ -92,9 +93,19 @@ class Extent:
         )
 
 
+def around(boxes: Iterable[Extent | None]) -> Extent | None:
+    """The box around boxes; none around none."""
+    found = [b for b in boxes if b]
+    if not found:
+        return None
+    west, south = min(b.west for b in found), min(b.south for b in found)
+    return Extent(west, south, max(b.east for b in found), max(b.north for b in found))
+
+
 @dataclass(frozen=True, slots=True)
 class TypeCount:
-    """How many entities of a type the broker holds, and what a sample of them showed."""
+    """How many entities of a type the broker holds, and what a sample of them showed. `size` is about how many bytes
+    all of them are."""
 
     type: str
     count: int
@@ -102,6 +113,7 @@ class TypeCount:
     extent: Extent | None = None
     first_observed: datetime | None = None
     last_observed: datetime | None = None
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +231,14 @@ class Dataset:
     modified: datetime
     public: bool
     tenant: str = "default"
+    size: int | None = None
+    quality: tuple[Measurement, ...] = ()
+    origins: tuple[Origin, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The dataset's name in the whole catalog."""
+        return f"{self.domain}/{self.slug}"
 
     @property
     def short(self) -> str:
@@ -238,7 +258,7 @@ class Catalogue:
     issued: datetime
     modified: datetime
     publisher: Agent
-    terms_url: str = field(default="")
+    extent: Extent | None = None
 
 
 def local_name(iri: str) -> str:
@@ -285,6 +305,7 @@ def datasets(harvest: Harvest, publisher: Agent, issued: datetime) -> tuple[Data
 def _dataset(harvest: Harvest, type_: str, slug: str, found: TypeCount, publisher: Agent, issued: datetime) -> Dataset:
     domain = harvest.domain
     name = words(domain.term(type_))
+    behind = {o.feed for o in harvest.origins if type_ in o.types}
     about = f"Entities of type {domain.term(type_)} in the domain {domain.title}, as NGSI-LD linked data."
     return Dataset(
         domain=domain.name,
@@ -299,7 +320,7 @@ def _dataset(harvest: Harvest, type_: str, slug: str, found: TypeCount, publishe
         classification=domain.classification,
         purposes=domain.purposes,
         count=found.count,
-        feeds=tuple(f.feed for f in harvest.feeds),
+        feeds=tuple(f.feed for f in harvest.feeds if f.feed in behind or not behind),
         keywords=tuple(dict.fromkeys([domain.name, name.lower(), *(local_name(a) for a in found.attributes[:8])])),
         freshness_s=domain.freshness_s,
         extent=found.extent,
@@ -308,4 +329,7 @@ def _dataset(harvest: Harvest, type_: str, slug: str, found: TypeCount, publishe
         modified=max(filter(None, (issued, found.last_observed, harvest.newest_record())), default=issued),
         public=any(a.assignee == "tier:public" for a in harvest.covering(type_)),
         tenant=domain.tenant,
+        size=found.size if found.count else 0,
+        quality=tuple(m for m in harvest.quality if m.feed in behind or not behind),
+        origins=tuple(o for o in harvest.origins if type_ in o.types),
     )

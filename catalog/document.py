@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import aiohttp
 from rdflib import Graph
@@ -37,6 +38,7 @@ _BY_SUFFIX = {
     ".xml": "xml",
     ".owl": "xml",
 }
+_RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}RDF"
 _MAX_BYTES = 256 * 1024 * 1024
 
 
@@ -86,12 +88,29 @@ def _file(path: Path) -> tuple[bytes, str]:
 def parse(data: bytes, form: str, source: str) -> Graph:
     """Read a document of one of rdflib's forms; relative references are resolved against its source."""
     base = source if "://" in source else Path(source).resolve().as_uri()
+    if form == "xml":
+        return _xml(data, base)
     if form != "json-ld":
         return Graph().parse(data=data, format=form, publicID=base)
     document = _with_known_contexts(json.loads(data))
     with warnings.catch_warnings():  # rdflib 7.6's own JSON-LD parser still uses its deprecated ConjunctiveGraph
         warnings.simplefilter("ignore", DeprecationWarning)
         return Graph().parse(data=json.dumps(document), format="json-ld", publicID=base)
+
+
+def _xml(data: bytes, base: str) -> Graph:
+    """RDF/XML, also where it stands inside another document, as in the answers of catalogue services (CSW)."""
+    try:
+        root = ElementTree.fromstring(data)  # noqa: S314 - expat bounds what entities may grow to
+    except ElementTree.ParseError:
+        return Graph().parse(data=data, format="xml", publicID=base)
+    inner = [] if root.tag == _RDF else list(root.iter(_RDF))
+    if not inner:
+        return Graph().parse(data=data, format="xml", publicID=base)
+    graph = Graph()
+    for part in inner:
+        graph.parse(data=ElementTree.tostring(part), format="xml", publicID=base)
+    return graph
 
 
 def _with_known_contexts(document: Any) -> Any:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
+
 from catalog.broker import Broker, BrokerRefused, Entity
 from catalog.dataset import DomainFacts, Extent, FeedStatus, Measurement, TypeCount
 
@@ -94,7 +96,10 @@ def read_sample(type_: str, entities: Sequence[Entity], count: int) -> TypeCount
     names = sorted({name for e in entities for name in e if name not in _NOT_ATTRIBUTES})
     seen = [at for e in entities for at in _observations(e)]
     where = [p for e in entities for p in points(e.get("location"))]
-    return TypeCount(type_, count, tuple(names), Extent.of(where), min(seen, default=None), max(seen, default=None))
+    size = round(len(orjson.dumps(entities)) / len(entities) * count) if entities else None
+    return TypeCount(
+        type_, count, tuple(names), Extent.of(where), min(seen, default=None), max(seen, default=None), size
+    )
 
 
 def read_feed(entity: Entity) -> FeedStatus:

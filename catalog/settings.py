@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     assess_interval_s: float = Field(default=5.0, gt=0, description="seconds between two assessments")
     evidence_ttl_s: float = Field(default=900.0, gt=0, description="seconds for which a measurement counts as evidence")
     read_timeout_s: float = Field(default=10.0, gt=0, description="limit of one read from the broker")
+    sparql_timeout_s: float = Field(default=5.0, gt=0, description="limit of one SPARQL query")
     live_ttl_s: float = Field(default=4.0, ge=0, description="seconds for which viewers share one reading of the map")
     live_most: int = Field(default=2000, ge=1, description="entities of a type on the live map at most")
     admin_port: int = Field(default=0, description="health and metrics of `assess`; 0: none")

@@ -1,4 +1,4 @@
-"""Command line: python -m connectors run | check | replay | pause | resume | topics | schema."""
+"""Command line: python -m connectors run | new | check | replay | pause | resume | topics | schema."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import json
 import logging
 import os
 import signal
+import sys
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,19 +21,25 @@ from rich.console import Console
 from rich.table import Table
 
 from connectors.admin import admin_app
+from connectors.conform import notes
 from connectors.declare import apply_topics
+from connectors.draft import draft_sample, draft_thing, time_zone, write_draft
 from connectors.errors import FeedError
 from connectors.feed import Feed, load, load_all
+from connectors.functions import slug
 from connectors.mapping import Mapper
 from connectors.names import Names, load_names
+from connectors.progress import show_progress
 from connectors.publish import Publisher
 from connectors.receive.endpoint import push_app
+from connectors.redrive import dead_places
 from connectors.remap import RecordMapper
 from connectors.remap import replay as replay_feed
 from connectors.run import Supervisor
 from connectors.settings import ConnectorSettings
 from connectors.specs.push import PushSource
 from connectors.state import FeedState
+from connectors.things import read_thing
 from connectors.trial import Trial, try_file, try_source
 
 app = typer.Typer(
@@ -72,7 +80,12 @@ def _names(settings: ConnectorSettings) -> Names:
 
 
 @app.command(epilog="Example: python -m connectors run kcm-vehicles lorawan-tts")
-def run(feeds: FeedNames = None) -> None:
+def run(
+    feeds: FeedNames = None,
+    progress: Annotated[
+        bool | None, typer.Option("--progress/--no-progress", help="Show each feed's counts on standard error.")
+    ] = None,
+) -> None:
     """Run feeds until SIGTERM: every feed by itself, with health on DATAPOLIS_ADMIN_PORT."""
     settings = ConnectorSettings()
     chosen, away = available(settings, feeds)
@@ -80,8 +93,9 @@ def run(feeds: FeedNames = None) -> None:
         log.info("feed not available", feed=name, reason=reason)
     if not chosen:
         raise FeedError("no feed can run here: " + "; ".join(f"{name}: {reason}" for name, reason in away.items()))
+    shown = sys.stderr.isatty() if progress is None else progress
     with contextlib.suppress(asyncio.CancelledError):
-        asyncio.run(_run(chosen, settings))
+        asyncio.run(_run(chosen, settings, shown=shown))
 
 
 async def _stopped_early(stop: asyncio.Event, task: asyncio.Task[Any] | None) -> None:
@@ -91,7 +105,7 @@ async def _stopped_early(stop: asyncio.Event, task: asyncio.Task[Any] | None) ->
         task.cancel()
 
 
-async def _run(feeds: list[Feed], settings: ConnectorSettings) -> None:
+async def _run(feeds: list[Feed], settings: ConnectorSettings, *, shown: bool) -> None:
     stop = asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
@@ -108,9 +122,12 @@ async def _run(feeds: list[Feed], settings: ConnectorSettings) -> None:
         if any(isinstance(feed.source, PushSource) for feed in feeds):
             await web.TCPSite(door, settings.push_host, settings.push_port).start()
         log.info("connectors started", feeds=[feed.feed for feed in feeds], admin_port=settings.admin_port)
+        watching = asyncio.create_task(show_progress(supervisor, sys.stderr)) if shown else None
         try:
             await supervisor.run(stop)
         finally:
+            if watching is not None:
+                watching.cancel()
             await door.cleanup()
             await server.cleanup()
     log.info("connectors stopped")
@@ -140,10 +157,11 @@ def check(
         trial = try_file(declared, names, settings, sample, limit)
     else:
         trial = asyncio.run(try_source(declared, names, settings, limit, timeout))
+    remarks = notes(declared, names)
     if as_json:
-        print(_trial_json(trial))
+        print(_trial_json(trial, remarks))
     else:
-        _show(trial)
+        _show(trial, remarks)
     if not trial.entities:
         raise typer.Exit(1)
 
@@ -158,37 +176,93 @@ def _check_all(settings: ConnectorSettings, *, as_json: bool) -> None:
         console.print(f"{len(hashes)} declarations are right: {', '.join(hashes)}")
 
 
-@app.command(epilog="Example: python -m connectors replay valencia-air")
-def replay(feed: FeedName, as_json: AsJson = False) -> None:
-    """Map every record that Kafka still has of a feed again, after its mapping was corrected."""
+@app.command(epilog="Examples: python -m connectors replay valencia-air; python -m connectors replay nyc-311 --dead")
+def replay(
+    feed: FeedName,
+    dead: Annotated[bool, typer.Option("--dead", help="Only the records that dead letters speak of.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Map the records that Kafka still has of a feed again, after its mapping was corrected."""
     settings = ConnectorSettings()
     declared = load(settings.feeds / f"{feed}.yaml")
 
     async def again() -> dict[str, Any]:
+        found = await dead_places(feed, settings) if dead else None
+        only = None if found is None else found.places
         async with Publisher(settings) as publisher:
-            return (await replay_feed(RecordMapper(declared, _names(settings)), settings, publisher)).state()
+            counters = await replay_feed(RecordMapper(declared, _names(settings)), settings, publisher, only)
+        return {**counters.state(), **({} if found is None else {"at_source": found.at_source})}
 
     counters = asyncio.run(again())
     if as_json:
         print(json.dumps(counters))
+        return
+    console.print(
+        f"{feed}: {counters['received']} records: {counters['mapped']} mapped, {counters['rejected']} rejected"
+    )
+    if counters.get("at_source"):
+        console.print(f"{counters['at_source']} were refused before they were records: correct them at the source")
+
+
+@app.command(epilog="Examples: python -m connectors new --sample trees.csv --domain environment; "
+             "python -m connectors new --td lamp.td.json --domain environment --write")  # fmt: skip
+def new(
+    name: Annotated[str | None, typer.Argument(help="Name of the feed; the sample's name when left out.")] = None,
+    sample: Annotated[Path | None, typer.Option(help="A file of the feed.")] = None,
+    td: Annotated[Path | None, typer.Option(help="A W3C Thing Description: a feed for each of its properties.")] = None,
+    domain: Annotated[str, typer.Option(help="The domain that owns the feed.")] = "environment",
+    write: Annotated[bool, typer.Option("--write", help="Put it into the city's feeds/ and context.jsonld.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Draft a feed's declaration from a sample or a Thing Description; what is not certain is asked in it."""
+    settings = ConnectorSettings()
+    if (sample is None) == (td is None):
+        raise FeedError("new: name either --sample FILE or --td FILE")
+    if td is not None:
+        drafts = draft_thing(read_thing(_bytes(td), td.name), domain, _names(settings))
     else:
-        console.print(
-            f"{feed}: {counters['received']} records: {counters['mapped']} mapped, {counters['rejected']} rejected"
-        )
+        assert sample is not None  # noqa: S101 - one of them, as checked above
+        feed = slug(name or sample.name.split(".")[0]) or "feed"
+        drafts = [draft_sample(sample, feed[:63].strip("-"), domain, _names(settings), time_zone(settings.city))]
+    if write:
+        for draft in drafts:
+            write_draft(draft, settings.city)
+    if as_json:
+        print(json.dumps([asdict(draft) for draft in drafts]))
+        return
+    for draft in drafts:
+        print(draft.text)
+        if draft.terms:
+            said = "added to" if write else "to be added to"
+            print(f"# terms {said} the city's context.jsonld: {json.dumps(draft.terms)}")
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FeedError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 @app.command(epilog="Example: python -m connectors pause transit-live")
-def pause(feed: FeedName) -> None:
+def pause(feed: FeedName, as_json: AsJson = False) -> None:
     """Stop a feed at run time, and keep it stopped over restarts, until `resume`."""
     _state(feed).pause()
-    console.print(f"{feed}: stops within a second")
+    _said(feed, "stopped", f"{feed}: stops within a second", as_json=as_json)
 
 
 @app.command(epilog="Example: python -m connectors resume transit-live")
-def resume(feed: FeedName) -> None:
+def resume(feed: FeedName, as_json: AsJson = False) -> None:
     """Let a paused feed run again."""
     _state(feed).resume()
-    console.print(f"{feed}: runs again within a second")
+    _said(feed, "running", f"{feed}: runs again within a second", as_json=as_json)
+
+
+def _said(feed: str, wanted: str, text: str, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"feed": feed, "wanted": wanted}))
+    else:
+        console.print(text)
 
 
 def _state(feed: str) -> FeedState:
@@ -241,7 +315,7 @@ def feed_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Feed.model_json_schema()}
 
 
-def _trial_json(trial: Trial) -> str:
+def _trial_json(trial: Trial, remarks: list[str]) -> str:
     violations = [
         {"position": position, "stage": found.stage, "rule": found.rule, "field": found.field, "do": found.suggestion}
         for position, found in trial.violations
@@ -253,11 +327,12 @@ def _trial_json(trial: Trial) -> str:
             "violations": violations,
             "removed": dict(trial.removed),
             "changed": dict(trial.changed),
+            "notes": remarks,
         }
     )
 
 
-def _show(trial: Trial) -> None:
+def _show(trial: Trial, remarks: list[str]) -> None:
     console.print(f"{trial.records} records: {len(trial.entities)} entities, {len(trial.violations)} violations")
     if trial.entities:
         console.print("First entity:")
@@ -270,6 +345,8 @@ def _show(trial: Trial) -> None:
     for title, fields in (("Taken away by minimisation", trial.removed), ("Coarsened or hidden", trial.changed)):
         if fields:
             console.print(f"{title}: " + ", ".join(f"{name} ({count})" for name, count in sorted(fields.items())))
+    for remark in remarks:
+        console.print(f"Beside the models: {remark}")
 
 
 def main() -> None:

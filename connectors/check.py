@@ -18,7 +18,7 @@ from connectors.feed import Feed
 from connectors.functions import utc
 from connectors.geojson import is_geometry, positions
 from connectors.names import Names
-from connectors.units import UNITS
+from connectors.units import is_unit, unit_code
 
 __all__ = ["Checker", "compile_checks", "compile_rules"]
 
@@ -40,9 +40,11 @@ def compile_checks(feed: Feed, names: Names) -> Checker:
             raise FeedError(f"{where}: {name!r} is no attribute of the mapping; it has {', '.join(sorted(own))}")
     for mapping in feed.mapping:
         for name, attribute in mapping.attributes.items():
-            if attribute.unitCode is not None and attribute.unitCode not in UNITS:
+            if attribute.unitCode is not None and not is_unit(attribute.unitCode):
+                meant = unit_code(attribute.unitCode)
                 raise FeedError(
                     f"{feed.feed}: mapping.{name}.unitCode: {attribute.unitCode!r} is no known UN/CEFACT code"
+                    f" and no UCUM unit{f'; did you mean {meant}?' if meant else ''}"
                 )
     required = [(name, names.iri(name, where)) for name in quality.required]
     any_of = [names.iri(name, where) for name in quality.any_of]

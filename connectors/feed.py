@@ -155,6 +155,7 @@ class Quality(Closed):
         default=None, gt=0, description="timeliness: observed at most so long before receipt"
     )
     earliest: date = Field(default=date(1970, 1, 1), description="observations before this day are refused")
+    models: Literal["check", "off"] = Field(default="check", description="hold values against the smart data models")
     reference: str | None = Field(default=None, description="time (expression) to measure age against; else receipt")
     rules: tuple[Rule, ...] = ()
 

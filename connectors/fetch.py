@@ -15,6 +15,7 @@ from connectors.decoders import Decoded, decoder
 from connectors.errors import FeedError, Rejected, Rejection
 from connectors.expression import guarded
 from connectors.feed import Feed, FileSource, HttpSource, MqttSource
+from connectors.functions import utc
 from connectors.minimise import compile_minimiser
 from connectors.publish import Outgoing, Publisher
 from connectors.receive.inbox import Inbox, PushDoor
@@ -31,6 +32,7 @@ from connectors.state import FeedState, domain_key
 __all__ = ["Fetcher", "Minimised", "open_source", "prepare"]
 
 _BATCH = 1_000
+RECEIVED = "@received"  # kept by a feed whose records carry no time: when the record was fetched
 log = structlog.get_logger()
 
 Minimised = tuple[str, dict[str, Any]] | Rejection
@@ -58,6 +60,7 @@ def open_source(feed: Feed, settings: ConnectorSettings, inbox: Inbox | None = N
 def prepare(feed: Feed, settings: ConnectorSettings) -> Callable[[Decoded], Minimised]:
     """Build the step from a decoded record to its key and minimised form."""
     minimiser = compile_minimiser(feed, domain_key(settings, feed.domain) if feed.minimise.hmac else None)
+    received = RECEIVED in feed.minimise.keep
     key_of = guarded(feed.key, f"{feed.feed}: key", feed.tables)
 
     def step(decoded: Decoded) -> Minimised:
@@ -65,6 +68,8 @@ def prepare(feed: Feed, settings: ConnectorSettings) -> Callable[[Decoded], Mini
             return decoded.rejection or Rejection("decode", "empty", "", "the decoder gave nothing")
         try:
             kept = minimiser(decoded.record)
+            if received:
+                kept[RECEIVED] = utc(datetime.now(UTC))
             key = key_of(kept)
         except Rejected as error:
             return error.rejection

@@ -15,6 +15,9 @@ from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+from pyproj import Transformer
+from pyproj.exceptions import CRSError, ProjError
+
 from connectors.errors import Rejected
 
 __all__ = ["FUNCTIONS", "slug", "utc"]
@@ -150,6 +153,25 @@ def point(lon: Value, lat: Value) -> dict[str, Any] | None:
     return {"type": "Point", "coordinates": [east, north]}
 
 
+def project(x: Value, y: Value, crs: Value) -> dict[str, Any] | None:
+    """Build a GeoJSON Point of coordinates of a reference system, x (east) before y: `project(x, y, 'EPSG:25831')`."""
+    east, north = number(x), number(y)
+    if east is None or north is None:
+        return None
+    try:
+        lon, lat = _degrees(str(crs)).transform(east, north)
+    except (CRSError, ProjError) as error:
+        raise Rejected("crs", "", f"{crs!r} is no reference system such as EPSG:25831") from error
+    if not (math.isfinite(lon) and math.isfinite(lat)):
+        raise Rejected("crs", "", f"the coordinates are outside {crs}; swapped, or another system?")
+    return {"type": "Point", "coordinates": [round(lon, 8), round(lat, 8)]}
+
+
+@lru_cache(maxsize=16)
+def _degrees(crs: str) -> Transformer:
+    return Transformer.from_crs(crs, "OGC:CRS84", always_xy=True)
+
+
 def concat(*parts: Value) -> str:
     """Put texts together; nulls count as empty."""
     return "".join("" if part is None else str(part) for part in parts)
@@ -198,8 +220,8 @@ def at_least(value: Value, least: Value) -> bool:
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
-        number, integer, rounded, scale, celsius, time, epoch, epoch_ms, slug, urn, point, concat, lookup, part, each,
-        lower, title, at_least,
+        number, integer, rounded, scale, celsius, time, epoch, epoch_ms, slug, urn, point, project, concat, lookup,
+        part, each, lower, title, at_least,
     )
 }  # fmt: skip
 """By the name that mappings use."""

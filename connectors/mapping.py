@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from connectors.check import compile_checks, compile_rules
+from connectors.conform import compile_models
 from connectors.errors import Rejected, Rejection
 from connectors.expression import EXPECTED, Expression, compile_expression, renamed
 from connectors.feed import Attribute, EntityMapping, Feed
@@ -54,6 +55,7 @@ class Mapper:
         self.hash = mapping_hash(feed)
         self._plans = tuple(_plan(feed, mapping, names, at) for at, mapping in enumerate(feed.mapping))
         self._check = compile_checks(feed, names)
+        self._conform = compile_models(feed, names)
         self._rules = compile_rules(feed)
         expected = feed.quality.expected or tuple({name: None for m in feed.mapping for name in m.attributes})
         self.expected = tuple(names.iri(name, f"{feed.feed}: quality.expected") for name in expected)
@@ -75,6 +77,7 @@ class Mapper:
                 if entity is None:
                     continue
                 self._check(entity, now)
+                self._conform(entity)
             except Rejected as error:
                 outcomes.append(error.rejection)
             else:

@@ -2,7 +2,8 @@
 
 `keep` is an allow list of paths (`vehicle/id`); a path that ends at an object keeps nothing of it unless it ends in
 `/*`, so that a member added by the sender later is never taken along. A GeoJSON geometry counts as one value, and a
-path goes through lists. Personal fields that are kept are coarsened, or replaced by HMAC-SHA256 under the domain's key.
+path goes through lists; `~1` is a slash inside a name. Personal fields that are kept are coarsened, or replaced by
+HMAC-SHA256 under the domain's key.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from connectors.errors import FeedError, Rejected
 from connectors.feed import Coarsen, Feed
 from connectors.geojson import is_geometry
 
-__all__ = ["Minimiser", "compile_minimiser", "pseudonym"]
+__all__ = ["Minimiser", "compile_minimiser", "pseudonym", "unescaped"]
 
 Record = dict[str, Any]
 Minimiser = Callable[[Mapping[str, Any]], Record]
@@ -43,8 +44,14 @@ def compile_minimiser(feed: Feed, key: bytes | None) -> Minimiser:
         changes[path] = _pseudonymiser(key or b"")
     tree: dict[str, Any] = {}
     for path in rules.keep:
-        _plant(tree, path.split("/"), changes.get(path), feed.feed, path)
+        steps = [unescaped(step) for step in path.split("/")]
+        _plant(tree, steps, changes.get(path), feed.feed, path)
     return lambda record: _keep(tree, record)
+
+
+def unescaped(step: str) -> str:
+    """Read one step of a path: `~1` is a slash inside a name, `~0` a tilde (as in JSON Pointer)."""
+    return step.replace("~1", "/").replace("~0", "~") if "~" in step else step
 
 
 def _plant(tree: dict[str, Any], steps: list[str], change: Change | None, feed: str, path: str) -> None:

@@ -260,8 +260,16 @@ async def group_counters(feed: str, settings: ConnectorSettings) -> dict[int, Co
     return found
 
 
-async def replay(records: RecordMapper, settings: ConnectorSettings, publisher: Publisher) -> Counters:
-    """Map every record of the feed's topic again, from its first offset to its present end; same event ids."""
+async def replay(
+    records: RecordMapper,
+    settings: ConnectorSettings,
+    publisher: Publisher,
+    only: frozenset[tuple[int, int]] | None = None,
+) -> Counters:
+    """Map the records of the feed's topic again, from its first offset to its present end; same event ids.
+
+    `only` names partitions and offsets; without it, all are mapped.
+    """
     topic = topics.prefixed(topics.records(records.feed.feed), settings.topic_prefix)
     consumer: AIOKafkaConsumer = AIOKafkaConsumer(
         bootstrap_servers=settings.kafka, client_id="datapolis-replay", enable_auto_commit=False
@@ -280,7 +288,8 @@ async def replay(records: RecordMapper, settings: ConnectorSettings, publisher: 
             now = datetime.now(UTC)
             for partition, messages in batch.items():
                 for message in messages:
-                    if message.offset < ends[partition]:
+                    place = (message.partition, message.offset)
+                    if message.offset < ends[partition] and (only is None or place in only):
                         outgoing += records.map(message, counters, now)
             await publisher.send_all(outgoing)
     finally:

@@ -155,9 +155,10 @@ def _scope(draft: Draft, change: Change, scope: list[str]) -> None:
     elif change.kind == "update" and draft.scopes is None:
         # 5.6.2: an update replaces a scope and does not bring one
         draft.skipped.append(_SCOPE)
-    elif not change.overwrite and draft.scopes is not None:
-        draft.take_scope(list(dict.fromkeys([*draft.scopes, *scope])), draft.request_key)
     else:
+        if not change.overwrite and draft.scopes is not None:
+            scope = list(dict.fromkeys([*draft.scopes, *scope]))
+        draft.record_scope(scope, draft.request_key)
         draft.take_scope(scope, draft.request_key)
 
 
@@ -269,9 +270,12 @@ def _ingest(draft: Draft, change: Change) -> None:
             type_key = max(type_key, key)
             if draft.admits(name, dataset_id, key):
                 draft.put(name, dataset_id, one, key, text)
+    scope_key = type_key if change.scope_at is None else (change.scope_at, *type_key[1:])
+    if "scope" in doc:
+        draft.record_scope(doc["scope"], scope_key)
     if doc and type_key >= draft.floor:
         draft.take_types(doc["type"], type_key)
         if "scope" in doc:
-            draft.take_scope(doc["scope"], type_key)
+            draft.take_scope(doc["scope"], scope_key)
         if "expiresAt" in doc:
             draft.take_expiry(doc["expiresAt"], type_key)

@@ -16,10 +16,10 @@ from typing import Any
 import orjson
 import shapely
 
-from broker.core import geo
+from broker.core import geo, times
 from broker.core.entity import ENTITY_MEMBERS, INSTANCE_MEMBERS, Doc, Instance, default_instance
 
-__all__ = ["Segments", "doc", "ewkb", "geometry_of", "parse", "scalar_of", "segment", "segments"]
+__all__ = ["Segments", "doc", "ewkb", "geometry_of", "parse", "scalar_of", "scope_segment", "segment", "segments"]
 
 _SRID = 4326
 _SCALAR = (str, int, float)
@@ -53,6 +53,11 @@ def segments(document: Doc) -> Segments:
         if shaped is not None:
             geo[name] = shaped
     return Segments(names, segs, vals, geo)
+
+
+def scope_segment(scopes: Sequence[str], observed: str) -> str:
+    """Return a scope as the history has it: a Property with the instant (canonical) since when it holds (4.5.6)."""
+    return orjson.dumps({"type": "Property", "value": scopes, "observedAt": times.shown(observed)}).decode()
 
 
 def doc(id: str, types: Sequence[str], scopes: Sequence[str] | None, names: Iterable[str], segs: Iterable[str]) -> Doc:

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from broker.core import change as change_event
 from broker.core.access import NONE, AttrSet
 from broker.core.entity import Doc
 
 __all__ = [
+    "SCOPE",
     "AttrPatch",
     "Change",
     "ChangeKind",
@@ -26,6 +27,9 @@ __all__ = [
     "Shows",
     "Tombstone",
 ]
+
+SCOPE: Final = "@scope"
+"""The name under which `meta` has the scope's key and the history the scope's evolution."""
 
 Key: TypeAlias = tuple[str, str, str]
 """(observed, received, event): canonical times (`times.canonical`), then the envelope's event id or ""."""
@@ -91,6 +95,7 @@ class Change:
 
     `overwrite` False makes `upsert_update` and `append` leave existing attributes alone (noOverwrite). `lang` and
     `observed_at` are what a merge says of all its attributes. `label` shows an IRI as the sender wrote it.
+    `scope_at` (canonical): when the document's scope was observed, where that is known by itself.
     """
 
     kind: ChangeKind
@@ -106,10 +111,12 @@ class Change:
     lang: str | None = None
     observed_at: str | None = None
     label: Callable[[str], str] = field(default=str, compare=False)
+    scope_at: str | None = None
 
 
 class HistoryRow(NamedTuple):
-    """An attribute instance for the history. `attr` "" is the entity itself (kind `deleted` or `replaced`).
+    """An attribute instance for the history. `attr` "" is the entity itself (kind `deleted` or `replaced`), `SCOPE` its
+    scope.
 
     A tuple, as `AttrPatch` is: a batch makes tens of thousands, and a frozen dataclass takes four times as long.
     """

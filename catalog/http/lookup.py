@@ -29,10 +29,10 @@ def json_answer(body: Any) -> Response:
 
 def find_view(state: State, domain: str) -> DomainView:
     """A domain as it stands now. Raises Problem 404."""
-    for view in state.views(datetime.now(UTC)):
-        if view.name == domain:
-            return view
-    raise no_domain(state, domain)
+    view = state.view(domain, datetime.now(UTC))
+    if view is None:
+        raise no_domain(state, domain)
+    return view
 
 
 def find_dataset(state: State, domain: str, slug: str) -> Dataset:
@@ -48,5 +48,5 @@ def find_dataset(state: State, domain: str, slug: str) -> Dataset:
 
 def no_domain(state: State, domain: str) -> Problem:
     """The problem of a domain that is not there."""
-    there = ", ".join(state.datasets) or "none yet"
+    there = ", ".join(list(state.datasets)[:20]) or "none yet"
     return Problem(404, "not-found", "Not found", f"No domain '{domain}'; there are: {there}.")

@@ -46,7 +46,7 @@ def test_one_dataset_per_declared_type() -> None:
     assert [(d.slug, d.count, d.public) for d in found] == [("Vehicle", 627, True), ("WeatherObserved", 0, False)]
     assert found[0].keywords == ("mobility", "vehicle", "location", "speed")
     assert found[0].modified == NOW
-    assert found[0].feeds == ("buses", "weather")
+    assert [d.feeds for d in found] == [("buses",), ("weather",)]
 
 
 def test_types_with_one_name_get_paths_of_their_own() -> None:

@@ -12,6 +12,8 @@ from catalog import dcat
 from catalog.check import check, shapes
 from catalog.dataset import DomainFacts
 from catalog.document import parse
+from catalog.rdf import DCAT3, DQV, GSP, HYDRA, LOCN
+from catalog.serialize import FORMS, write
 from catalog.vocabulary import AUTHORITY
 from tests.catalog.samples import NOW, VEHICLE, catalogue, domain, harvest
 
@@ -85,25 +87,74 @@ def test_what_a_dataset_says() -> None:
     }
 
 
+def test_a_page_links_to_the_next() -> None:
+    """Hydra in both vocabularies that harvesters know; the page conforms like the whole."""
+    found = catalogue()
+    page = dcat.Page(found.datasets[:1], 2, "http://c/catalog?limit=1", "http://c/catalog", "http://c/catalog?after=x")
+    graph = dcat.page_graph(found, page)
+    assert check(graph).violations == ()
+    view = URIRef("http://c/catalog?limit=1")
+    kinds = {HYDRA.PartialCollectionView, HYDRA.PagedCollection}
+    assert set(graph.objects(view, RDF.type)) == kinds
+    assert graph.value(view, HYDRA.next) == graph.value(view, HYDRA.nextPage) == URIRef("http://c/catalog?after=x")
+    assert graph.value(view, HYDRA.totalItems) == Literal(2)
+    assert len(list(graph.subjects(RDF.type, DCAT.Dataset))) == 1
+
+
+def test_series_quality_and_place() -> None:
+    """A domain is a series; measured quality is DQV; a place has its geometry and system (GeoDCAT-AP)."""
+    found = catalogue()
+    graph = dcat.catalog_graph(found)
+    series = URIRef("http://city.example/catalog/series/mobility")
+    assert set(graph.subjects(DCAT3.inSeries, series)) == {
+        DATASET,
+        URIRef(str(DATASET).replace("Vehicle", "WeatherObserved")),
+    }
+    assert graph.value(series, RDF.type) == DCAT3.DatasetSeries
+    measured = {
+        (str(graph.value(m, DCTERMS.source)), str(graph.value(m, DQV.isMeasurementOf)).rpartition("#")[2]): float(
+            str(graph.value(m, DQV.value))
+        )
+        for m in graph.objects(DATASET, DQV.hasQualityMeasurement)
+    }
+    assert measured == {("buses", "completeness"): 0.982, ("buses", "validity"): 0.995}
+    place = graph.value(DATASET, DCTERMS.spatial)
+    shape = graph.value(place, LOCN.geometry)
+    assert str(graph.value(shape, GSP.asWKT)).startswith("POLYGON((-122.4 47.6")
+    assert URIRef("http://www.opengis.net/def/crs/OGC/1.3/CRS84") in set(graph.objects(DATASET, DCTERMS.conformsTo))
+    assert check(dcat.series_graph(found, found.datasets)).violations == ()
+
+
+def test_what_the_public_may_not_read_is_reached_by_its_terms() -> None:
+    """No download address, and an access address that answers anybody."""
+    graph = dcat.catalog_graph(catalogue(harvest(agreements=())))
+    part = graph.value(DATASET, DCAT.distribution)
+    assert graph.value(part, DCAT.accessURL) == URIRef("http://city.example/trust/terms/mobility")
+    assert graph.value(part, DCAT.downloadURL) is None
+
+
 def test_open_data_that_the_public_may_not_read_is_called_restricted() -> None:
     """Access rights follow the agreements, not the label."""
     graph = dcat.catalog_graph(catalogue(harvest(agreements=())))
     assert graph.value(DATASET, DCTERMS.accessRights) == URIRef(f"{AUTHORITY}access-right/RESTRICTED")
 
 
-@pytest.mark.parametrize("form", ["turtle", "json-ld", "xml"])
-def test_all_forms_say_the_same(form: str) -> None:
-    """Written and read back, the graph is the same."""
-    graph = dcat.catalog_graph(catalogue())
-    text = graph.serialize(format=form, auto_compact=True)
-    assert isomorphic(graph, parse(text.encode(), form, "http://city.example/catalog"))
+@pytest.mark.parametrize("media", sorted(FORMS))
+def test_all_forms_say_the_same(media: str) -> None:
+    """Written and read back, the graph is the same; and the same graph gives the same bytes."""
+    nasty = 'A "quoted"\n</dct:title>\t<b>text</b> & \\ ünï€'
+    graph = dcat.catalog_graph(catalogue(harvest(domain=domain(title=nasty))))
+    text = write(graph, media)
+    form = {"text/turtle": "turtle", "application/ld+json": "json-ld", "application/rdf+xml": "xml"}[media]
+    assert isomorphic(graph, parse(text, form, "http://city.example/catalog"))
+    assert write(dcat.catalog_graph(catalogue(harvest(domain=domain(title=nasty)))), media) == text
 
 
 def test_texts_cannot_break_out() -> None:
     """Quotes, line breaks and markup in a city's texts stay text."""
     nasty = 'A "quoted"\n</dct:title> <b>text</b> \\ '
     graph = dcat.catalog_graph(catalogue(harvest(domain=domain(title=nasty))))
-    again = Graph().parse(data=graph.serialize(format="turtle"), format="turtle")
+    again = Graph().parse(data=write(graph, "text/turtle"), format="turtle")
     assert again.value(DATASET, DCTERMS.title) == Literal(f"{nasty}: Vehicle", lang="en")
 
 

@@ -39,6 +39,7 @@ _PROBLEMS: Final[dict[int, str]] = {
 }
 _EMPTY: Final = {411, 415}
 _RESPONSE_HEADERS: Final[dict[str, str]] = {
+    "Content-Range": "With 206: which part of the time range this is, `date-time <start>-<end>/<size>` (6.3.10).",
     "Location": "Relative URL of what was made.",
     "Link": "The @context of the answer, and the next and previous page.",
     "NGSILD-Results-Count": "How many entities match, on all pages.",
@@ -91,7 +92,7 @@ def _parameters(operation: Operation) -> list[Schema]:
     names = sorted({*operation.query, *COMMON} if operation.tag != "@contexts" else operation.query)
     return [
         *(parameter("path", name) for name in in_path),
-        *(parameter("query", name) for name in names),
+        *(parameter("query", name, operation.tag) for name in names),
         *(parameter("header", name) for name in headers),
     ]
 

@@ -1,0 +1,1 @@
+DELETE FROM catalog.datasets WHERE gone_at < $1

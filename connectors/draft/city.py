@@ -1,0 +1,39 @@
+"""The city folder that drafts are written for: its time zone, its feeds, its terms."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import yaml
+
+from connectors.draft.sample import Draft
+from connectors.errors import FeedError
+
+__all__ = ["time_zone", "write_draft"]
+
+
+def time_zone(city: Path) -> str:
+    """Read the city's time zone; UTC where city.yaml names none."""
+    try:
+        found = yaml.safe_load((city / "city.yaml").read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError):
+        return "UTC"
+    return str(found.get("time_zone", "UTC")) if isinstance(found, dict) else "UTC"
+
+
+def write_draft(draft: Draft, city: Path) -> None:
+    """Put a draft into feeds/ and its new terms into context.jsonld; FeedError where the feed exists already."""
+    target = city / "feeds" / f"{draft.feed}.yaml"
+    if target.exists():
+        raise FeedError(f"{target}: exists already; choose another name, or remove it first")
+    if draft.terms:
+        path = city / "context.jsonld"
+        document = json.loads(path.read_text(encoding="utf-8"))
+        found = document.get("@context")
+        terms = found if isinstance(found, dict) else next((one for one in found or [] if isinstance(one, dict)), None)
+        if terms is None:
+            raise FeedError(f"{path}: has no object of terms to add {', '.join(draft.terms)} to")
+        terms.update(draft.terms)
+        path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    target.write_text(draft.text, encoding="utf-8")
