@@ -121,6 +121,10 @@ class Model:
                 stored.pop(member, None)
             else:
                 stored[member] = value
+        if stored["type"] == "GeoProperty" and "coordinates" not in dict_of(stored["value"]):
+            raise Wrong
+        if "unitCode" in stored and stored["type"] not in ("Property", "GeoProperty", "ListProperty"):
+            raise Wrong
 
     def replace_attribute(self, slot: Slot, one: dict[str, Any]) -> None:
         if slot not in self.slots:
@@ -141,6 +145,10 @@ class Model:
 
     def drop(self, names: set[str], keep: bool, hidden: set[str]) -> None:
         self.slots = {slot: one for slot, one in self.slots.items() if slot[0] in hidden or (slot[0] in names) is keep}
+
+
+def dict_of(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def nulls(value: Any) -> Any:
@@ -328,7 +336,7 @@ def test_every_operation_does_what_the_clauses_say(
             expected = ResourceNotFound
         except Wrong:
             expected = BadRequestData
-        assert outcome is expected
+        assert outcome is expected, (op, arguments, model)
         seen = store.seen()
         assert seen is not None
         assert (set(seen[0]), seen[1], seen[3]) == (model.types, model.scope, model.slots)
