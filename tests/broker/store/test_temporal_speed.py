@@ -17,8 +17,10 @@ from tests.fixtures.governed import DEFAULT_SCHEMA
 from tests.fixtures.postgres import Database
 
 _ROUNDS = 7
-_SLACK = 4.0
-"""For a machine that does other work beside; `python -m tests.bench temporal` holds the bound itself."""
+_SLACK = 1.5
+"""Beyond bound and floor; `python -m tests.bench temporal` holds these themselves."""
+_PLAIN_S = 0.12
+"""What plain SQL takes on two cores with nothing else to do: when it takes longer, the machine is busy by as much."""
 
 
 @pytest.fixture
@@ -41,8 +43,9 @@ async def test_aggregates_and_the_last_instances_are_quick(pool: Pool) -> None:
             times["plain"].append(taken)
             assert found == expected
         quickest = min(times["plain"])
-        assert percentile(times["ours"]) < _SLACK * BOUND_S, period
-        assert min(times["ours"]) < 2 * quickest, period
+        busy = max(1.0, percentile(times["plain"]) / _PLAIN_S)
+        assert percentile(times["ours"]) < _SLACK * BOUND_S * busy, period
+        assert min(times["ours"]) < _SLACK * 2 * quickest, period
     last = Asked(TRUE, TRUE, Range(last_n=10), ALL, Presentation())
 
     async def read() -> int:
