@@ -46,7 +46,7 @@ class PolicySettings(BaseSettings):
     decision_cache: int = Field(default=50_000, ge=1, description="decisions kept")
     heartbeat_s: float = Field(default=0.25, gt=0, description="OPA heartbeat and revision poll")
     stale_after_s: float = Field(default=1.0, gt=0, description="older heartbeat or revision: no decision is given")
-    opa_timeout_s: float = Field(default=2.0, gt=0, description="longest wait for OPA or for the revision")
+    opa_timeout_s: float = Field(default=0.9, gt=0, description="longest wait for OPA or for the revision")
     seal_every_s: float = Field(default=1.0, gt=0, le=5, description="time between two checkpoints of the audit log")
     log_origin: str = Field(default="datapolis.example/trust/log", description="the audit log's name in checkpoints")
     smtp_url: SecretStr = Field(

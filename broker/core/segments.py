@@ -23,6 +23,7 @@ __all__ = ["Segments", "doc", "ewkb", "geometry_of", "parse", "scalar_of", "scop
 
 _SRID = 4326
 _SCALAR = (str, int, float)
+_LONGEST = 500
 _COMPOUND = (dict, list)
 _POINT = struct.Struct("<BIIdd")
 _POINT_TAG = 0x20000001
@@ -86,13 +87,14 @@ def scalar_of(value: Instance | list[Instance]) -> str | int | float | bool | li
     """Return what goes into `vals`: the value of the only instance, if that is a default one and its value a scalar.
 
     Any other attribute gives `[]`, which tells queries to read the segment: so one index on `vals -> IRI` finds both.
+    A string of more than 500 characters gives it too, as an index could not hold it.
     """
     if isinstance(value, list) or "datasetId" in value:
         return []
     for member in ("value", "object", "vocab"):
         found = value.get(member)
         if isinstance(found, _SCALAR):
-            return found
+            return [] if isinstance(found, str) and len(found) > _LONGEST else found
     return []
 
 

@@ -99,9 +99,10 @@ def _parameters(operation: Operation) -> list[Schema]:
 
 def _bodies(operation: Operation) -> Schema:
     schema = _schema(operation.body or "")
-    media = ["application/json", "application/ld+json"]
+    # Generators that set one type for all take the last.
+    media = ["application/ld+json", "application/json"]
     if operation.method == "patch":
-        media.append("application/merge-patch+json")
+        media.insert(0, "application/merge-patch+json")
     return {one: {"schema": schema} for one in media}
 
 
@@ -133,7 +134,7 @@ def _common(operation: Operation) -> set[int]:
 def _contents(operation: Operation, name: str) -> Schema:
     found: Schema = {media: {"schema": _schema(name)} for media in operation.media}
     if operation.geo is not None:
-        found["application/geo+json"] = {"schema": ref(operation.geo)}
+        found["application/geo+json"] = {"schema": _schema(operation.geo)}
     return found
 
 
