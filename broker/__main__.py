@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ import uvloop
 
 from broker import serve as serving
 from broker.settings import BrokerSettings
+from broker.store.indexes import Limits, drop_named, listed, run
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, help="The Datapolis context broker.")
 
@@ -39,6 +41,48 @@ def work(
     serving.configure_logs(settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run(roles or [], settings, PolicySettings()))
+
+
+indexes = typer.Typer(no_args_is_help=True, help="Indexes for what queries look at; DATAPOLIS_DSN_OWNER says where.")
+cli.add_typer(indexes, name="indexes")
+
+
+@indexes.command(name="list")
+def list_indexes() -> None:
+    """List the indexes that were made: tenant, name, what for, whether valid, bytes, uses."""
+    for one in asyncio.run(listed(_owner())):
+        state = "" if one.valid else " INVALID"
+        typer.echo(f"{one.tenant} {one.name} {one.kind} {one.attr} {one.size} bytes {one.scans} scans{state}")
+
+
+@indexes.command(name="run")
+def run_indexes(
+    seen: Annotated[int, typer.Option(help="how often a path must have been asked for")] = Limits.seen,
+    rows: Annotated[int, typer.Option(help="how many entities a tenant must have")] = Limits.rows,
+    most: Annotated[int, typer.Option(help="how many indexes a tenant has at most")] = Limits.most,
+    every: Annotated[float | None, typer.Option(help="seconds until it is done again; without: once")] = None,
+) -> None:
+    """Make the indexes that are wanted and drop those that no query asks for any more."""
+    limits = Limits(seen, rows, most)
+    created, dropped = asyncio.run(run(_owner(), limits, every))
+    typer.echo(f"made: {', '.join(created) or 'none'}; dropped: {', '.join(dropped) or 'none'}")
+
+
+@indexes.command(name="drop")
+def drop_index(name: Annotated[str, typer.Argument(help="as `list` shows it")]) -> None:
+    """Drop an index; it is made anew only if its path is asked for anew."""
+
+    number = asyncio.run(drop_named(_owner(), name))
+    if not number:
+        raise typer.BadParameter(f"there is no index {name}; `python -m broker indexes list` shows what there is")
+    typer.echo(f"dropped {name} in {number} tenant(s)")
+
+
+def _owner() -> str:
+    dsn = os.environ.get("DATAPOLIS_DSN_OWNER")
+    if not dsn:
+        raise typer.BadParameter("set DATAPOLIS_DSN_OWNER to PostgreSQL as datapolis_owner, who owns the tables")
+    return dsn
 
 
 if __name__ == "__main__":

@@ -17,19 +17,21 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp
 from uuid_utils import uuid7
 
 from broker.core.errors import InternalError, InvalidRequest, NgsiLdError, ResourceNotFound
 from broker.http import health, metrics, negotiate
-from broker.http.deps import fail
+from broker.http.deps import echo, fail
 from broker.http.hot import Hot
 from broker.http.problems import HttpProblem, respond, unavailable
-from broker.http.routes import batch, contexts, description, discovery, entities, identity, subscriptions
+from broker.http.routes import batch, contexts, description, discovery, entities, identity, subscriptions, temporal
 from broker.http.services import Services
 from broker.ld.contexts import Contexts
 from broker.ops.contexts import refresh
 from broker.settings import BrokerSettings
+from broker.store import observed
 from broker.store.contexts import ContextStorage
 from broker.store.pool import Pool
 from policies import PolicySettings, Trust
@@ -52,7 +54,7 @@ def create_app(settings: BrokerSettings, policy: PolicySettings) -> ASGIApp:
             yield
 
     app = FastAPI(title="Datapolis context broker", lifespan=lifespan, openapi_url=None, redirect_slashes=False)
-    for part in (entities, batch, discovery, subscriptions, contexts, identity, description, health):
+    for part in (entities, batch, discovery, subscriptions, temporal, contexts, identity, description, health):
         app.include_router(part.router)
     app.add_exception_handler(NgsiLdError, _ngsi_ld_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
@@ -78,11 +80,23 @@ async def _services(settings: BrokerSettings, policy: PolicySettings, stack: Asy
     found = Services(settings, pool, trust, resolver, storage, {"city": city} if city is not None else {})
     watching = asyncio.create_task(_watch_contexts(pool, storage, resolver))
     stack.callback(watching.cancel)
+    observing = asyncio.create_task(_write_observed(pool))
+    stack.callback(observing.cancel)
     flushing = asyncio.create_task(metrics.flush_every_second())
     stack.callback(flushing.cancel)
     stack.push_async_callback(found.audit.close)
     stack.push_async_callback(found.writes.close)
     return found
+
+
+async def _write_observed(pool: Pool) -> None:
+    """Write down what queries look at, for as long as this process runs."""
+    while True:
+        await asyncio.sleep(5)
+        try:
+            await observed.flush(pool)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            _log.warning("observed.not_written", error=type(error).__name__)
 
 
 async def _watch_contexts(pool: Pool, storage: ContextStorage, resolver: Contexts) -> None:
@@ -139,14 +153,33 @@ async def _validation_error(request: Request, error: Exception) -> Response:
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
-    """Answer what routing refuses: 404 and 405."""
+    """Answer what routing refuses: 404 and 405; and OPTIONS, which no route has."""
     if not isinstance(error, HTTPException):
         raise TypeError(f"not an HTTPException: {error!r}")
     if error.status_code == 404:
         return await fail(request, ResourceNotFound(f"there is no resource {request.url.path:.200}"))
-    detail = f"{request.method} is not an operation of {request.url.path:.200}"
+    headers = {**echo(request), **(error.headers or {})}
+    if error.status_code == 405:
+        allowed = _allowed(request)
+        headers["Allow"] = ", ".join(allowed)
+        if request.method == "OPTIONS":
+            return Response(None, 204, headers)
+        detail = f"{request.method} is not an operation of {request.url.path:.200}; there are {headers['Allow']}"
+    else:
+        detail = f"{request.method} {request.url.path:.200}: {error.detail}"
     problem = HttpProblem(InvalidRequest("").type_uri, error.status_code, str(error.detail), detail)
-    return respond(problem, dict(error.headers or {}))
+    return respond(problem, headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """Give the methods of a resource (6.3.2), of all the routes that its path has, and OPTIONS."""
+    found = {
+        method
+        for method in ("DELETE", "GET", "PATCH", "POST", "PUT")
+        for route in request.app.routes
+        if route.matches({**request.scope, "method": method})[0] == Match.FULL
+    }
+    return sorted(found | {"OPTIONS"})
 
 
 async def _database_error(request: Request, error: Exception) -> Response:

@@ -42,6 +42,11 @@ class BrokerSettings(BaseSettings):
     batch_max: int = Field(default=1000, ge=1, description="most entities in one batch")
     page_default: int = Field(default=20, ge=1, description="page size where the request names none")
     page_max: int = Field(default=1000, ge=1, description="largest page")
+    temporal_page: int = Field(
+        default=19,
+        ge=1,
+        description="most instances per attribute in one answer, the rest in further ones (206); ETSI's suite: 7 to 19",
+    )
     join_max: int = Field(default=1000, ge=1, description="most linked entities that one answer joins")
     offset_max: int = Field(default=1_000_000, ge=0, description="largest offset; walks use `after`")
     drain_s: float = Field(default=10.0, gt=0, description="longest wait for open requests at the end")

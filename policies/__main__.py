@@ -19,6 +19,7 @@ from policies.audit.checkpoint import LogKey
 from policies.audit.seal import Sealer
 from policies.audit.serve import serve
 from policies.city import CityFolder, open_city
+from policies.clerk.rounds import Clerk
 from policies.domains import CityFileError
 from policies.issuer.app import Issuer, NotLoopback, listen_at
 from policies.issuer.clients import client_secrets
@@ -157,12 +158,12 @@ def issuer() -> None:
 
 @app.command()
 def seal() -> None:
-    """Order the audit records, grow the log and sign its checkpoints, until SIGTERM."""
+    """Order the audit records, sign the log's checkpoints, see to what falls due and send notices, until SIGTERM."""
     settings = PolicySettings()
     key = LogKey.load(settings.log_origin, settings.state / "log.pem")
     sealer = Sealer(settings.dsn_policies.get_secret_value(), key, settings.seal_every_s)
     print(f"sealing {key.vkey}", flush=True)
-    _run(serve(sealer, settings.admin_host, settings.admin_port))
+    _run(serve(sealer, Clerk(settings), settings.admin_host, settings.admin_port))
 
 
 @app.command()

@@ -72,6 +72,20 @@ class Engine:
         self.seen_at = max(self.seen_at, begun)
         return result
 
+    async def rule(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Evaluate `data.datapolis.stewardship.ruling` on the input document."""
+        begun = time.monotonic()
+        try:
+            await self._ready()
+            answer = await self._client.query_rule(document, "datapolis/stewardship", "ruling")
+        except _FAILURES as error:
+            raise EngineUnavailable(f"OPA at {self.url} gave no ruling: {type(error).__name__}") from error
+        result = answer.get("result")
+        if not isinstance(result, dict) or not isinstance(result.get("allow"), bool):
+            raise EngineUnavailable(f"OPA at {self.url} gave no ruling: the rules are not loaded")
+        self.seen_at = max(self.seen_at, begun)
+        return result
+
     async def close(self) -> None:
         """Close the client's connections."""
         if self._open:

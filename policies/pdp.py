@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from policies import times
-from policies.answer import ANSWER, Refused
+from policies.answer import ANSWER, Allowed, Refused
 from policies.caller import Caller
 from policies.decision import KEY_ACTIONS, Action, Decision, Duty, EngineUnavailable
 from policies.grants import access
@@ -17,7 +17,7 @@ from policies.opa import Engine
 from policies.store.agreements import Concerning, concerning
 from policies.store.connect import Conn
 
-__all__ = ["ask", "decision", "document"]
+__all__ = ["ask", "considered", "decision", "document"]
 
 
 def document(caller: Caller, purpose: str, action: Action, tenant: str, known: Concerning, now: str) -> dict[str, Any]:
@@ -32,15 +32,26 @@ def document(caller: Caller, purpose: str, action: Action, tenant: str, known: C
     }
 
 
+def _read(document: dict[str, Any]) -> Allowed | Refused:
+    try:
+        return ANSWER.validate_python(document)
+    except ValidationError as error:
+        members = ", ".join(sorted({".".join(map(str, fault["loc"])) for fault in error.errors()}))
+        raise EngineUnavailable(f"OPA's answer is not in the form of a decision: {members}") from error
+
+
+async def considered(
+    engine: Engine, caller: Caller, purpose: str, action: Action, tenant: str, known: Concerning, now: str
+) -> Allowed | Refused:
+    """Ask what the answer would be under these agreements, whatever stands in the database."""
+    return _read(await engine.ask(document(caller, purpose, action, tenant, known, now)))
+
+
 def decision(
     document: dict[str, Any], known: Concerning, action: Action, catalog_url: str, party: str = ""
 ) -> Decision:
     """Read OPA's answer about the party's action; one not in its form is no decision (EngineUnavailable)."""
-    try:
-        answer = ANSWER.validate_python(document)
-    except ValidationError as error:
-        members = ", ".join(sorted({".".join(map(str, fault["loc"])) for fault in error.errors()}))
-        raise EngineUnavailable(f"OPA's answer is not in the form of a decision: {members}") from error
+    answer = _read(document)
     until = datetime.fromisoformat(answer.until) if answer.until else None
     if isinstance(answer, Refused):
         domains = [answer.domain] if answer.domain else known.domains

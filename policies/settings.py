@@ -46,9 +46,16 @@ class PolicySettings(BaseSettings):
     decision_cache: int = Field(default=50_000, ge=1, description="decisions kept")
     heartbeat_s: float = Field(default=0.25, gt=0, description="OPA heartbeat and revision poll")
     stale_after_s: float = Field(default=1.0, gt=0, description="older heartbeat or revision: no decision is given")
-    opa_timeout_s: float = Field(default=2.0, gt=0, description="longest wait for OPA or for the revision")
+    opa_timeout_s: float = Field(default=0.9, gt=0, description="longest wait for OPA or for the revision")
     seal_every_s: float = Field(default=1.0, gt=0, le=5, description="time between two checkpoints of the audit log")
     log_origin: str = Field(default="datapolis.example/trust/log", description="the audit log's name in checkpoints")
+    smtp_url: SecretStr = Field(
+        default=SecretStr(""), description="mail server for notices: smtp://user:password@host:587; empty: no mail"
+    )
+    mail_from: str = Field(default="Data trust <trust@datapolis.example>", description="sender of notices by mail")
+    notice_first_s: float = Field(default=2.0, gt=0, description="first back-off after a notice was not taken")
+    notice_tries: int = Field(default=16, ge=1, description="tries before a notice is dead")
+    notice_timeout_s: float = Field(default=5.0, gt=0, description="longest wait for a notice's receiver")
     admin_host: str = Field(default="127.0.0.1", description="address of health and metrics")
     admin_port: int | None = Field(default=None, description="port of the sealer's health and metrics")
 

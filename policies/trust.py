@@ -14,27 +14,41 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import asyncpg
 
 from broker.core.access import Access
+from policies import times
 from policies.access_keys import KeyRing, credential
+from policies.answer import Allowed, Refused
 from policies.caller import ANY_PURPOSE, DPV, Caller, PurposeError
 from policies.decision import OPEN, Action, Decision, EngineUnavailable, RateExceeded
 from policies.egress import session
 from policies.keys import KeySet, KeysUnavailable
 from policies.opa import Engine
-from policies.pdp import ask
+from policies.pdp import ask, considered, document
 from policies.quota import Usage
 from policies.rate import Rates
 from policies.settings import PolicySettings
+from policies.store.agreements import Concerning, concerning
 from policies.store.connect import Conn, open_pool
 from policies.store.revision import RevisionWatch
 from policies.token import ClaimNames, Verifier
 
-__all__ = ["Trust"]
+__all__ = ["ActRefused", "Trust"]
 
 _Key = tuple[str, str, str, str]
+
+
+class ActRefused(Exception):
+    """The rules refuse an act on an agreement: each reason with its detail. `receipt` is that of the refusal."""
+
+    def __init__(self, reasons: list[tuple[str, str]], tenant: str) -> None:
+        super().__init__(" ".join(detail for _, detail in reasons))
+        self.reasons = reasons
+        self.tenant = tenant
+        self.receipt = ""
 
 
 @dataclass(slots=True)
@@ -151,6 +165,27 @@ class Trust:
             self._asking[key] = task
             task.add_done_callback(lambda _: self._asking.pop(key, None))
         return await asyncio.shield(task)
+
+    async def rule(self, conn: Conn, caller: Caller, purpose: str, tenant: str, matter: dict[str, Any]) -> bool:
+        """Ask whether the caller may act so on an agreement, by the agreements that `conn` sees.
+
+        Tells whether an approval is complete. Raises ActRefused, EngineUnavailable.
+        """
+        if self._open:
+            raise EngineUnavailable("this platform runs without policies (DATAPOLIS_ACCESS=open)")
+        known = await concerning(conn, caller.party, caller.tier, tenant)
+        now = times.text(datetime.now(UTC))
+        asked = {**document(caller, purpose, "manage", tenant, known, now), "matter": matter}
+        answer = await self._engine.rule(asked)
+        if not answer["allow"]:
+            raise ActRefused([(each["reason"], each["detail"]) for each in answer["reasons"]], tenant)
+        return bool(answer["complete"])
+
+    async def consider(
+        self, caller: Caller, purpose: str, action: Action, tenant: str, known: Concerning, now: str
+    ) -> Allowed | Refused:
+        """Tell what the rules would answer under these agreements, whatever is in force."""
+        return await considered(self._engine, caller, purpose, action, tenant, known, now)
 
     def used(self, decision: Decision, requests: int = 1) -> None:
         """Count requests answered under a decision against its quotas and rates; sync, written within a beat."""

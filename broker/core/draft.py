@@ -13,7 +13,7 @@ from typing import Literal
 
 from broker.core import segments, times
 from broker.core.entity import ENTITY_MEMBERS, Doc, Instance, dataset_of, instances
-from broker.core.state import AttrPatch, Change, HistoryRow, Key, Outcome, Result, Row, Tombstone
+from broker.core.state import SCOPE, AttrPatch, Change, HistoryRow, Key, Outcome, Result, Row, Tombstone
 
 __all__ = ["Draft"]
 
@@ -138,7 +138,7 @@ class Draft:
                 if (name, dataset_id) not in kept:
                     self.remove(name, dataset_id)
         if self.scopes is not None and "scope" not in doc:
-            self.scopes, self.changed = None, True
+            self.drop_scope()
         if self.expires_at is not None and "expiresAt" not in doc:
             self.expires_at, self.changed = None, True
         self.floor = max(self.floor, self.request_key)
@@ -155,9 +155,8 @@ class Draft:
         if kept != self.types:
             self.types, self.changed = kept, True
             self.meta["@type"] = {one: keys[one] for one in kept}
-        if self.scopes is not None and _key(self.meta.get("@scope", {}).get("")) < self.floor:
-            self.scopes, self.changed = None, True
-            self.meta.pop("@scope", None)
+        if self.scopes is not None and (everything or _key(self.meta.get(SCOPE, {}).get("")) < self.floor):
+            self.drop_scope()
         if self.expires_at is not None and _key(self.meta.get("@expiry", {}).get("")) < self.floor:
             self.expires_at, self.changed = None, True
             self.meta.pop("@expiry", None)
@@ -179,12 +178,24 @@ class Draft:
 
     def take_scope(self, scope: list[str], key: Key) -> None:
         """Set the scope unless a higher key has set it."""
-        if key < _key(self.meta.get("@scope", {}).get("")):
+        if key < _key(self.meta.get(SCOPE, {}).get("")):
             return
-        if self.meta.get("@scope") != {"": list(key)}:
-            self.meta["@scope"], self.moved = {"": list(key)}, True
+        if self.meta.get(SCOPE) != {"": list(key)}:
+            self.meta[SCOPE], self.moved = {"": list(key)}, True
         if self.scopes != list(scope):
             self.scopes, self.changed = list(scope), True
+
+    def record_scope(self, scope: list[str], key: Key) -> None:
+        """Note a scope for the history (4.5.6)."""
+        self.record(SCOPE, "", key, segments.scope_segment(scope, key[0]))
+
+    def drop_scope(self) -> None:
+        """Take the scope away."""
+        self.scopes, self.changed = None, True
+        self.meta.pop(SCOPE, None)
+        if self.change.received_at is None:
+            row = HistoryRow(self.change.id, SCOPE, "", self.now_text, self.now_text, "", None, "deleted")
+            self.history.append(row)
 
     def take_expiry(self, text: str, key: Key) -> None:
         """Set when the entity expires (4.22) unless a higher key has set it."""

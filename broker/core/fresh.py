@@ -15,7 +15,7 @@ import orjson
 from broker.core import segments, times
 from broker.core.entity import ENTITY_MEMBERS, Doc
 from broker.core.ids import NULL
-from broker.core.state import AttrPatch, Change, HistoryRow, Result, Row
+from broker.core.state import SCOPE, AttrPatch, Change, HistoryRow, Result, Row
 from broker.core.validate import is_null
 
 __all__ = ["create"]
@@ -31,7 +31,7 @@ def create(change: Change, now: datetime) -> Result | None:
     """Apply a change to nothing; None if it needs the draft."""
     doc = change.doc
     feed = change.received_at is not None
-    if not doc or not doc.get("type") or "expiresAt" in doc:
+    if not doc or not doc.get("type") or "expiresAt" in doc or change.scope_at is not None:
         return None
     if not (change.kind == "ingest_merge" if feed else change.kind in _KINDS):
         return None
@@ -47,7 +47,10 @@ def create(change: Change, now: datetime) -> Result | None:
     key = (max(received, *entries) if feed and entries else received, received, change.event)
     result.row.meta["@type"] = {one: list(key) for one in types}
     if scopes is not None:
-        result.row.meta["@scope"] = {"": list(key)}
+        result.row.meta[SCOPE] = {"": list(key)}
+        text = segments.scope_segment(scopes, key[0])
+        row = HistoryRow(change.id, SCOPE, "", key[0], received, change.event, text)
+        result.history.insert(len(result.history) if feed else 0, row)
     return result
 
 

@@ -83,6 +83,7 @@ def _write(draft: Draft, change: Change) -> None:
         draft.drop_absent(doc)
     draft.take_types(doc.get("type", ()), key, replacing=change.kind == "upsert_replace")
     if "scope" in doc:
+        draft.record_scope(doc["scope"], key)
         draft.take_scope(doc["scope"], key)
     if "expiresAt" in doc:
         draft.take_expiry(doc["expiresAt"], key)
@@ -120,9 +121,12 @@ def _ingest(draft: Draft, change: Change) -> None:
             type_key = max(type_key, key)
             if draft.admits(name, dataset_id, key):
                 draft.put(name, dataset_id, one, key, text)
+    scope_key = type_key if change.scope_at is None else (change.scope_at, *type_key[1:])
+    if "scope" in doc:
+        draft.record_scope(doc["scope"], scope_key)
     if doc and type_key >= draft.floor:
         draft.take_types(doc["type"], type_key)
         if "scope" in doc:
-            draft.take_scope(doc["scope"], type_key)
+            draft.take_scope(doc["scope"], scope_key)
         if "expiresAt" in doc:
             draft.take_expiry(doc["expiresAt"], type_key)

@@ -16,13 +16,14 @@ from typing import Any
 import orjson
 import shapely
 
-from broker.core import geo
+from broker.core import geo, times
 from broker.core.entity import ENTITY_MEMBERS, INSTANCE_MEMBERS, Doc, Instance, default_instance
 
-__all__ = ["Segments", "doc", "ewkb", "geometry_of", "parse", "scalar_of", "segment", "segments"]
+__all__ = ["Segments", "doc", "ewkb", "geometry_of", "parse", "scalar_of", "scope_segment", "segment", "segments"]
 
 _SRID = 4326
 _SCALAR = (str, int, float)
+_LONGEST = 500
 _COMPOUND = (dict, list)
 _POINT = struct.Struct("<BIIdd")
 _POINT_TAG = 0x20000001
@@ -55,6 +56,11 @@ def segments(document: Doc) -> Segments:
     return Segments(names, segs, vals, geo)
 
 
+def scope_segment(scopes: Sequence[str], observed: str) -> str:
+    """Return a scope as the history has it: a Property with the instant (canonical) since when it holds (4.5.6)."""
+    return orjson.dumps({"type": "Property", "value": scopes, "observedAt": times.shown(observed)}).decode()
+
+
 def doc(id: str, types: Sequence[str], scopes: Sequence[str] | None, names: Iterable[str], segs: Iterable[str]) -> Doc:
     """Build the document of a row again."""
     found: Doc = {"id": id, "type": list(types)}
@@ -81,13 +87,14 @@ def scalar_of(value: Instance | list[Instance]) -> str | int | float | bool | li
     """Return what goes into `vals`: the value of the only instance, if that is a default one and its value a scalar.
 
     Any other attribute gives `[]`, which tells queries to read the segment: so one index on `vals -> IRI` finds both.
+    A string of more than 500 characters gives it too, as an index could not hold it.
     """
     if isinstance(value, list) or "datasetId" in value:
         return []
     for member in ("value", "object", "vocab"):
         found = value.get(member)
         if isinstance(found, _SCALAR):
-            return found
+            return [] if isinstance(found, str) and len(found) > _LONGEST else found
     return []
 
 

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from broker.core import change as change_event
 from broker.core.entity import Doc
 
-__all__ = ["AttrPatch", "Change", "ChangeKind", "HistoryRow", "Key", "Outcome", "Result", "Row", "Tombstone"]
+__all__ = ["SCOPE", "AttrPatch", "Change", "ChangeKind", "HistoryRow", "Key", "Outcome", "Result", "Row", "Tombstone"]
+
+SCOPE: Final = "@scope"
+"""The name under which `meta` has the scope's key and the history the scope's evolution."""
 
 Key: TypeAlias = tuple[str, str, str]
 """(observed, received, event): canonical times (`times.canonical`), then the envelope's event id or ""."""
@@ -52,6 +55,7 @@ class Change:
 
     `delete` with a `received_at` is a feed's, which obeys the apply rule. `doc` is None for `delete`.
     `overwrite` False makes `upsert_update` leave existing attributes alone (5.6.3, noOverwrite).
+    `scope_at` (canonical): when the document's scope was observed, where that is known by itself.
     """
 
     kind: ChangeKind
@@ -61,10 +65,12 @@ class Change:
     event: str = ""
     cause: str = ""
     overwrite: bool = True
+    scope_at: str | None = None
 
 
 class HistoryRow(NamedTuple):
-    """An attribute instance for the history. `attr` "" is the entity itself (kind `deleted` or `replaced`).
+    """An attribute instance for the history. `attr` "" is the entity itself (kind `deleted` or `replaced`), `SCOPE` its
+    scope.
 
     A tuple, as `AttrPatch` is: a batch makes tens of thousands, and a frozen dataclass takes four times as long.
     """

@@ -31,6 +31,7 @@ __all__ = [
     "context_link",
     "entity_answer",
     "location",
+    "offset_links",
     "page_answer",
     "page_links",
     "written",
@@ -130,6 +131,11 @@ def page_links(
         offset = max(0, query.offset - query.limit)
         found.append(_page_link(path, {**given, "limit": str(query.limit), "offset": str(offset)}, "prev", media))
     return found
+
+
+def offset_links(path: str, given: Mapping[str, str], limit: int, offset: int, more: bool, media: Media) -> list[str]:
+    """Write the links to the next and previous page of a query that has no walk."""
+    return page_links(path, given, Query(limit=limit, offset=offset), more, None, media)
 
 
 def _page_link(path: str, given: Mapping[str, str], rel: str, media: Media) -> str:

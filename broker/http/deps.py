@@ -31,7 +31,7 @@ from broker.store.write import Outcome
 from policies import PUBLIC, Action, Caller, Decision, EngineUnavailable, PurposeError, RateExceeded, TokenError
 from policies.audit import AuditRecord, Prepared, prepare
 
-__all__ = ["ACCESS", "AUDIT", "TENANT", "Call", "call_of", "enter", "fail", "record"]
+__all__ = ["ACCESS", "AUDIT", "TENANT", "Call", "call_of", "echo", "enter", "fail", "record"]
 
 AUDIT = "Datapolis-Audit"
 ACCESS = "Datapolis-Access"
@@ -199,11 +199,17 @@ def call_of(request: Request) -> Call | None:
     return found
 
 
+def echo(request: Request) -> dict[str, str]:
+    """Give the header of the tenant that a request names, which every answer to it carries (6.3.14)."""
+    named = request.headers.get(TENANT)
+    return {} if named is None else {TENANT: named}
+
+
 async def fail(request: Request, error: NgsiLdError) -> Response:
     """Answer with an error, after its audit record is committed; without the record the answer is 503."""
     call = call_of(request)
     if call is None:
-        return respond(error)
+        return respond(error, echo(request))
     reason = str(error.members["reason"]) if isinstance(error, Denied) else error.name
     try:
         prepared = await call.commit(verdict(error), 0, reason)

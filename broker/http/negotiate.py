@@ -41,6 +41,7 @@ CONTEXT_REL = "http://www.w3.org/ns/json-ld#context"
 Media: TypeAlias = Literal["application/json", "application/ld+json", "application/geo+json"]
 
 
+_WEIGHT = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _VERSION = re.compile(r"ngsi-ld\s*=\s*([0-9]{1,3})\.([0-9]{1,3})")
 
 
@@ -130,10 +131,8 @@ def _weight(parameters: list[str]) -> float:
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "q":
-            try:
-                return float(value)
-            except ValueError:
-                return 0.0
+            found = _WEIGHT.fullmatch(value.strip())
+            return float(found.group()) if found is not None else 1.0
     return 1.0
 
 

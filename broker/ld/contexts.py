@@ -137,6 +137,7 @@ class Contexts:
         """Forget a document that has changed, and every context that may have been built with it."""
         self._documents.pop(url, None)
         self._by_source.clear()
+        self.used.pop(url, None)
 
     def check(self, source: Any) -> None:
         """Check a @context that is to be stored, without fetching what it names. BadRequestData if it is none."""
@@ -195,7 +196,7 @@ class Contexts:
             try:
                 body, lives_s = await self._fetch(url)
                 context = _context_of(body, url)
-            except LdContextNotAvailable:
+            except (LdContextNotAvailable, BadRequestData):
                 if stored is None:
                     raise
                 body, lives_s = stored[0], _RETRY_S
@@ -333,9 +334,9 @@ def _context_of(body: bytes, url: str) -> Any:
     try:
         document = json.loads(body)
     except ValueError as error:
-        raise LdContextNotAvailable(f"@context {url}: not JSON ({error})") from error
+        raise BadRequestData(f"@context {url}: not JSON ({error})") from error
     if not isinstance(document, dict) or "@context" not in document:
-        raise LdContextNotAvailable(f"@context {url}: a JSON object with a member @context is needed")
+        raise BadRequestData(f"@context {url}: a JSON object with a member @context is needed")
     return document["@context"]
 
 

@@ -16,6 +16,7 @@ from broker.core.narrow import AttrMask, narrow
 from broker.core.query import Node, Query
 from broker.ops.sight import sight
 from broker.ops.view import Joined, View
+from broker.store.observed import note
 from broker.store.pages import collation_of, page, rows_by_id
 from broker.store.pool import Pool
 
@@ -63,6 +64,7 @@ async def query_entities(pool: Pool, schema: str, access: Access, query: Query, 
         if collation is None:
             raise BadRequestData(f"collation: ICU knows no language {query.collation:.80} (RFC 6067)")
         found = await page(conn, narrow(query, access), filters.nodes, short=not sys_attrs, collation=collation)
+    note(schema, query)
     width = 9 if sys_attrs else 5
     made = _view if sys_attrs else _joined
     views: list[View | Joined] = []

@@ -141,8 +141,12 @@ def _linked_sql(node: Linked, params: Params) -> str:
 
 def _scope_sql(text: str, params: Params) -> str:
     scopes = f"{params.alias}.scopes"
+    root = text.removesuffix("/#")
+    found = f"({scopes} IS NOT NULL AND broker.scope_roots({scopes}) @> {{}})"
     if is_plain(text):
         plain = text.removeprefix("/")
-        return f"{scopes} && {params.texts(('/' + plain, plain))}"
+        return f"({found.format(params.texts(('/' + plain,)))} AND {scopes} && {params.texts(('/' + plain, plain))})"
+    if root and root != text and is_plain(root):
+        return found.format(params.texts(("/" + root.removeprefix("/"),)))
     expression = params.text(f"^(?:{scope_expression(text)})$")
     return f'EXISTS (SELECT FROM unnest({scopes}) s(v) WHERE s.v COLLATE "C" ~ {expression})'

@@ -17,7 +17,7 @@ from broker.core.geo import RADIUS_M, reference
 from broker.core.query import GeoRel
 from broker.store.compile_params import Params
 
-__all__ = ["geo_sql"]
+__all__ = ["geo_sql", "relation_sql"]
 
 _SLACK_DEG: Final = 0.002
 """How far a great circle of up to one degree bulges out of its planar box, and rounding."""
@@ -35,13 +35,14 @@ _RELATIONS: Final = {
 def geo_sql(node: GeoRel, params: Params) -> str:
     """Compile a georelation on the row `params.alias`."""
     if node.attr == LOCATION:
-        return _condition(node, f"{params.alias}.location", params)
+        return relation_sql(node, f"{params.alias}.location", params)
     attr = params.text(node.attr)
-    condition = _condition(node, "g.geom", params)
+    condition = relation_sql(node, "g.geom", params)
     return f"EXISTS (SELECT FROM entity_geo g WHERE g.id = {params.alias}.id AND g.attr = {attr} AND {condition})"
 
 
-def _condition(node: GeoRel, column: str, params: Params) -> str:
+def relation_sql(node: GeoRel, column: str, params: Params) -> str:
+    """Compile a georelation on a geometry column."""
     other = reference(node.geometry)
     sql = f"ST_GeomFromWKB({params.binary(shapely.to_wkb(other))}, 4326)"
     distance = f"ST_Distance(geography({column}), geography({sql}), false)"

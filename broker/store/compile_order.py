@@ -1,11 +1,12 @@
-"""Orderings as SQL (CIM 009 V1.9.1, 4.23), in the form that the indexes of `broker.store.observed` serve.
+"""Orderings as SQL (CIM 009 V1.9.1, 4.23), in the form that the indexes of `broker.store.indexes` serve.
 
 Each term reads one value of the entity, as jsonb, and orders by its type's rank (4.23.2), then by the number or
 boolean, then by the text in the collation. What is absent, or hidden from the caller, comes last in either direction.
 
 SPEC 4.23.2 ranks objects and arrays but does not say how two of them compare: they are equal, the next term decides.
 An attribute of several instances is ordered by its default instance, else by its first; a LanguageProperty without a
-language in the path is an object; an entity of several types or scopes is ordered by the least of them.
+language in the path is an object; an entity of several types or scopes is ordered by the least of them. Strings are
+ordered by their first 500 characters, which is what an index can hold of them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import shapely
 from broker.core.entity import LOCATION
 from broker.core.geo import reference
 from broker.core.query import TRUE, Order, Path
-from broker.core.terms import CREATED_AT, FORMS, MODIFIED_AT
+from broker.core.terms import CREATED_AT, MODIFIED_AT
 from broker.store.compile import node_sql
 from broker.store.compile_params import Params
 from broker.store.compile_terms import instance_sql
@@ -30,7 +31,6 @@ ROOT_COLLATION: Final = '"und-x-icu"'
 """ICU's root, the default of 4.23.1."""
 
 _COLUMNS: Final = {CREATED_AT: "created_at", MODIFIED_AT: "modified_at"}
-_WHOLE: Final = {"dateTime": 19, "time": 8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,31 +96,16 @@ def _seen(one: Order, value: str, params: Params) -> str:
 
 def whole_value(attr: str, row: str) -> str:
     """Return the value that a whole attribute is ordered by; `attr` is SQL that gives its IRI."""
-    value = f"({row}.vals -> {attr})"
-    segment = f"{row}.segs[array_position({row}.names, {attr})]"
-    return f"(CASE WHEN {value} <> '[]'::jsonb THEN {value} ELSE broker.sort_value({segment}) END)"
+    return f"broker.order_value({row}.vals, {row}.names, {row}.segs, {attr})"
 
 
 def keys_of(value: str, collation: str, descending: bool) -> tuple[str, str, str]:
-    """Return what orders jsonb values: rank, number or boolean, text."""
-    plain = f"COALESCE({value} -> '@value', {value})"
-    text = f"({plain} #>> '{{}}')"
-    typed = f"({value} -> '@value') IS NOT NULL AND jsonb_typeof({plain}) = 'string'"
-    null = -1 if descending else 8
-    rank = (
-        f"(CASE jsonb_typeof({plain}) WHEN 'number' THEN 0 WHEN 'boolean' THEN 4 WHEN 'object' THEN 2 "
-        f"WHEN 'array' THEN 3 WHEN 'null' THEN {null} WHEN 'string' THEN CASE WHEN NOT ({typed}) THEN 1 "
-        f"WHEN {text} ~ '{FORMS['dateTime']}' THEN 7 WHEN {text} ~ '{FORMS['date']}' THEN 6 "
-        f"WHEN {text} ~ '{FORMS['time']}' THEN 5 ELSE 1 END END)"
+    """Return what orders jsonb values: rank, number or boolean, text; a JSON null comes after all other values."""
+    return (
+        f"broker.order_rank({value}, {-1 if descending else 8})",
+        f"broker.order_number({value})",
+        f"broker.order_text({value}) COLLATE {collation}",
     )
-    number = f"(CASE WHEN jsonb_typeof({plain}) IN ('number', 'boolean') THEN {plain} END)"
-    instants = "".join(
-        f"WHEN {typed} AND {text} ~ '{FORMS[kind]}' THEN left({text}, {whole}) || "
-        f"rpad(translate(substr({text}, {whole + 1}), '.,Z', ''), 6, '0') "
-        for kind, whole in _WHOLE.items()
-    )
-    words = f"(CASE {instants}WHEN jsonb_typeof({plain}) = 'string' THEN {text} END) COLLATE {collation}"
-    return rank, number, words
 
 
 def _distance(path: Path, origin: str, params: Params) -> str:

@@ -37,7 +37,7 @@ async def lock(conn: Conn, ids: Sequence[str], now: datetime) -> tuple[dict[str,
         else:
             rows[row.id] = row
     if tombstones:
-        await remove(conn, list(tombstones))
+        await remove(conn, list(tombstones), now)
     absent = [one for one in ids if one not in rows and one not in tombstones]
     if absent:
         for record in await conn.fetch(_SQL["tombstones"], absent):
@@ -122,10 +122,13 @@ def _meta(meta: dict[str, dict[str, list[str]]]) -> str:
     return f"{{{','.join(parts)}}}"
 
 
-async def remove(conn: Conn, ids: Sequence[str]) -> None:
-    """Remove entities with their side rows."""
+async def remove(conn: Conn, ids: Sequence[str], at: datetime | None) -> None:
+    """Remove entities with their side rows; keep what is to be known of those that went `at` an instant.
+
+    None: nobody has seen them.
+    """
     if ids:
-        await conn.execute(_SQL["remove"], ids)
+        await conn.execute(_SQL["remove"], ids, at)
 
 
 async def bury(conn: Conn, tombstones: Iterable[tuple[str, Tombstone]]) -> None:

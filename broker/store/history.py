@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -13,7 +13,7 @@ from broker.store.entities import SEPARATOR
 from broker.store.named import load
 from broker.store.pool import Conn
 
-__all__ = ["append"]
+__all__ = ["append", "ensure"]
 
 _SQL = load("history")
 
@@ -38,11 +38,7 @@ async def append(conn: Conn, tenant: str, rows: Sequence[HistoryRow]) -> None:
         else:
             found.append(row)
     instants = {text: times.to_datetime(text) for group in groups for text in group[1:3]}
-    known = _partitions.setdefault(conn, set())
-    missing = {(tenant, instants[group[1]].date().replace(day=1)) for group in groups} - known
-    if missing:
-        await conn.execute(_SQL["ensure"], sorted(month for _, month in missing))
-        known |= missing
+    await ensure(conn, tenant, {instants[group[1]] for group in groups})
     await conn.execute(
         _SQL["append"],
         [group[0] for group in groups],
@@ -54,6 +50,15 @@ async def append(conn: Conn, tenant: str, rows: Sequence[HistoryRow]) -> None:
         [SEPARATOR.join([row[2] for row in found]) for found in groups.values()],
         [SEPARATOR.join([row[6] or _NO_BODY for row in found]) for found in groups.values()],
     )
+
+
+async def ensure(conn: Conn, tenant: str, instants: Iterable[datetime]) -> None:
+    """Make the partitions of the months that these instants lie in."""
+    known = _partitions.setdefault(conn, set())
+    missing = {(tenant, instant.date().replace(day=1)) for instant in instants} - known
+    if missing:
+        await conn.execute(_SQL["ensure"], sorted(month for _, month in missing))
+        known |= missing
 
 
 _Group: TypeAlias = tuple[str, str, str, str, str]

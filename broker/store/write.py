@@ -99,7 +99,7 @@ async def apply(
                         found.history = patch.distinct(found.history)
                     if len(work) % _SLICE == 0:
                         await behind.yield_to()
-                await behind.run(_store(conn, tenant, work), last=start + _PART >= len(todo))
+                await behind.run(_store(conn, tenant, work, now), last=start + _PART >= len(todo))
         todo = sorted(lost)
     return [outcomes[at] for at in range(len(changes))]
 
@@ -191,22 +191,22 @@ async def _insert(conn: Conn, work: dict[str, _Work]) -> list[str]:
     lost = [row.id for row, _ in new if row.id not in inserted]
     exhumed = await entities.exhume(conn, sorted(inserted))
     undone = [one for one, tombstone in exhumed.items() if tombstone != work[one].found]
-    await entities.remove(conn, undone)
+    await entities.remove(conn, undone, None)
     await entities.bury(conn, [(one, exhumed[one]) for one in undone])
     return sorted([*lost, *undone])
 
 
-async def _store(conn: Conn, tenant: str, work: dict[str, _Work]) -> list[str]:
+async def _store(conn: Conn, tenant: str, work: dict[str, _Work], now: datetime) -> list[str]:
     """Write what a part's changes came to; return the ids that must run again."""
     lost = await _insert(conn, work)
     done = {one: found for one, found in work.items() if one not in lost} if lost else work
-    await _keep(conn, done)
+    await _keep(conn, done, now)
     await history.append(conn, tenant, [row for found in done.values() for row in found.history])
     await entities.tell(conn, tenant, [(one, event) for one, found in done.items() for event in found.events])
     return lost
 
 
-async def _keep(conn: Conn, done: dict[str, _Work]) -> None:
+async def _keep(conn: Conn, done: dict[str, _Work], now: datetime) -> None:
     """Write rows, tombstones and side tables."""
     updated: list[tuple[Row, bytes | None]] = []
     moved: list[str] = []
@@ -227,7 +227,8 @@ async def _keep(conn: Conn, done: dict[str, _Work]) -> None:
             if LOCATION in work.geo:
                 moved.append(one)
     await entities.update(conn, updated, moved)
-    await entities.remove(conn, [one for one, work in done.items() if work.stored is not None and work.row is None])
+    gone = [one for one, work in done.items() if work.stored is not None and work.row is None]
+    await entities.remove(conn, gone, now)
     await entities.bury(
         conn,
         [

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from policies.agreements.admission import Admitted, digest
+from policies.agreements.obligations import schedule
 from policies.agreements.odrl import Status
 from policies.audit import AuditRecord, append, prepare
 from policies.city import CityFolder
@@ -17,8 +20,9 @@ from policies.store.city import (
     set_status,
 )
 from policies.store.connect import Conn
+from policies.store.lifecycle import Event, add_event
 
-__all__ = ["UnknownAgreement", "apply_agreements", "apply_domains", "change_status", "domain_body"]
+__all__ = ["UnknownAgreement", "apply_agreements", "apply_domains", "change_status", "domain_body", "row_of"]
 
 _PURPOSE = "https://w3id.org/dpv#RecordManagement"
 
@@ -57,10 +61,13 @@ async def apply_agreements(conn: Conn, city: CityFolder, by: str) -> list[str]:
     changed = []
     async with conn.transaction():
         for item in admitted:
-            if await put_agreement(conn, _row(item)):
+            if await put_agreement(conn, row_of(item)):
                 uid, version = item.agreement.uid, item.agreement.version
                 changed.append(f"{uid} version {version}")
-                await _audit(conn, by, item.tenant, f"apply agreement {uid} {item.digest}", ((uid, version),))
+                audit = await _audit(conn, by, item.tenant, f"apply agreement {uid} {item.digest}", ((uid, version),))
+                await add_event(conn, Event(uid, version, "apply", item.agreement.status, by, "", "", audit))
+                if item.agreement.status == "active":
+                    await schedule(conn, uid, item.body, datetime.now(UTC))
     return changed
 
 
@@ -71,10 +78,12 @@ async def change_status(conn: Conn, uid: str, status: Status, by: str, why: str)
         if found is None:
             raise UnknownAgreement(f"no agreement has the uid {uid}")
         version, _, tenant = found
-        await _audit(conn, by, tenant, f"agreement {uid} {status}: {why}", ((uid, version),))
+        audit = await _audit(conn, by, tenant, f"agreement {uid} {status}: {why}", ((uid, version),))
+        await add_event(conn, Event(uid, version, status, status, by, "", why, audit))
 
 
-def _row(item: Admitted) -> AgreementRow:
+def row_of(item: Admitted) -> AgreementRow:
+    """Give an admitted agreement as it is stored."""
     agreement = item.agreement
     return AgreementRow(
         agreement.uid,
@@ -92,7 +101,7 @@ def _row(item: Admitted) -> AgreementRow:
     )
 
 
-async def _audit(conn: Conn, by: str, tenant: str, act: str, agreements: tuple[tuple[str, int], ...]) -> None:
+async def _audit(conn: Conn, by: str, tenant: str, act: str, agreements: tuple[tuple[str, int], ...]) -> str:
     revision = await conn.fetchval("SELECT revision FROM policies.revision")
     record = AuditRecord(
         door="steward",
@@ -105,4 +114,6 @@ async def _audit(conn: Conn, by: str, tenant: str, act: str, agreements: tuple[t
         agreements=agreements,
         revision=revision,
     )
-    await append(conn, [prepare(record)])
+    prepared = prepare(record)
+    await append(conn, [prepared])
+    return prepared.id

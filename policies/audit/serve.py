@@ -1,4 +1,4 @@
-"""The sealer's process: seals until SIGTERM, with health and metrics on the admin port."""
+"""The sealer's process: seals and does the clerk's rounds until SIGTERM, with health and metrics on the admin port."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ import signal
 from aiohttp import web
 
 from policies.audit.seal import Sealer
+from policies.clerk.rounds import Clerk
 
 __all__ = ["serve"]
 
 
-def _admin(sealer: Sealer) -> web.Application:
+def _admin(sealer: Sealer, clerk: Clerk) -> web.Application:
     async def live(_: web.Request) -> web.Response:
         return web.json_response({"status": "live"})
 
     async def ready(_: web.Request) -> web.Response:
-        body = {"status": "ready" if sealer.ready else "not ready", "sealing": sealer.holds, "trouble": sealer.trouble}
+        body = {
+            "status": "ready" if sealer.ready else "not ready",
+            "sealing": sealer.holds,
+            "trouble": sealer.trouble,
+            "clerk": clerk.trouble,
+        }
         return web.json_response(body, status=200 if sealer.ready else 503)
 
     async def metrics(_: web.Request) -> web.Response:
@@ -26,6 +32,8 @@ def _admin(sealer: Sealer) -> web.Application:
             f"datapolis_audit_sealed {sealer.sealed}\n"
             "# TYPE datapolis_audit_sealing gauge\n"
             f"datapolis_audit_sealing {int(sealer.holds)}\n"
+            "# TYPE datapolis_notices_sent counter\n"
+            f"datapolis_notices_sent {clerk.sent}\n"
         )
         return web.Response(text=text)
 
@@ -34,16 +42,16 @@ def _admin(sealer: Sealer) -> web.Application:
     return app
 
 
-async def serve(sealer: Sealer, host: str, port: int | None) -> None:
+async def serve(sealer: Sealer, clerk: Clerk, host: str, port: int | None) -> None:
     """Run the sealer until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    runner = web.AppRunner(_admin(sealer), access_log=None)
+    runner = web.AppRunner(_admin(sealer, clerk), access_log=None)
     await runner.setup()
     try:
         if port:
             await web.TCPSite(runner, host, port).start()
-        await sealer.run(stop)
+        await asyncio.gather(sealer.run(stop), clerk.run(stop))
     finally:
         await runner.cleanup()

@@ -21,7 +21,13 @@ _PAGES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_PAGES.globals |= {"text": words.text, "named": words.named, "listed": words.listed, "licence": words.licence}
+_PAGES.globals |= {
+    "text": words.text,
+    "named": words.named,
+    "listed": words.listed,
+    "licence": words.licence,
+    "day": words.day,
+}
 
 
 def wants_page(request: Request) -> bool:

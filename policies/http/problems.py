@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fastapi.responses import JSONResponse
 
-__all__ = ["missing", "problem", "wrong"]
+__all__ = ["members", "missing", "problem", "wrong"]
 
 _BASE = "https://datapolis.example/errors/"
 
 
 def problem(status: int, name: str, title: str, detail: str) -> JSONResponse:
     """Answer with ProblemDetails."""
-    body = {"type": _BASE + name, "title": title, "status": status, "detail": detail}
+    return members(status, name, title, detail, {})
+
+
+def members(status: int, name: str, title: str, detail: str, extra: Mapping[str, object]) -> JSONResponse:
+    """Answer with ProblemDetails and members of our own."""
+    body = {"type": _BASE + name, "title": title, "status": status, "detail": detail, **extra}
     return JSONResponse(body, status, media_type="application/problem+json")
 
 

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from policies.agreements.desk import Desk
+from policies.city import open_city
 from policies.settings import PolicySettings
 from policies.store.connect import open_pool
 from policies.trust import Trust
@@ -17,13 +19,17 @@ __all__ = ["service"]
 @asynccontextmanager
 async def service(app: FastAPI, settings: PolicySettings) -> AsyncIterator[None]:
     """Open the trust's database for `policies.http.router` in the application's lifespan."""
-    pool = await open_pool(settings.dsn_policies.get_secret_value(), size=4)
-    trust = await Trust.open(settings)
-    app.state.trust = trust
-    app.state.trust_pool = pool
-    app.state.trust_settings = settings
+    city = open_city(settings.city)
+    pool = await open_pool(settings.dsn_policies.get_secret_value(), size=6)
     try:
-        yield
+        trust = await Trust.open(settings)
+        app.state.trust = trust
+        app.state.trust_pool = pool
+        app.state.trust_settings = settings
+        app.state.trust_desk = Desk(pool, trust, city, settings)
+        try:
+            yield
+        finally:
+            await trust.close()
     finally:
-        await trust.close()
         await pool.close()

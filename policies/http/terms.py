@@ -8,8 +8,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from policies.http.agreement_page import show
 from policies.http.pages import VARY, page, wants_page
 from policies.http.problems import missing
+from policies.http.who import desk_of, visitor
 from policies.http.words import deal, text
 from policies.store import terms as store
 from policies.store.connect import Conn, Pool
@@ -69,6 +71,7 @@ async def terms(request: Request, domain: str) -> Response:
                 request, conn, f"there is no domain {domain!r}; the domains are listed at /trust/domains"
             )
         agreements = await store.agreements(conn, domain)
+        offers = await store.offers(conn, domain)
         parties = await store.parties(conn)
     body = {
         "domain": declared["name"],
@@ -83,10 +86,11 @@ async def terms(request: Request, domain: str) -> Response:
         "types": declared["types"],
         "how_to_apply": _how_to_apply(declared),
         "agreements": agreements,
+        "offers": offers,
     }
     if wants_page(request):
         deals = sorted((deal(item, parties) for item in agreements), key=lambda one: not one.public)
-        return page("terms.html", parties, terms=body, deals=deals)
+        return page("terms.html", parties, terms=body, deals=deals, offered=[deal(item, parties) for item in offers])
     return JSONResponse(body, headers=VARY)
 
 
@@ -120,16 +124,10 @@ async def _listing(conn: Conn, found: list[dict[str, Any]], domain: str | None) 
 @router.get("/agreements/{uid}")
 async def agreement(request: Request, uid: str) -> Response:
     """Give an agreement as it was written (ODRL, JSON-LD), with its status now."""
+    if wants_page(request):
+        return await show(request, desk_of(request), await visitor(request), uid)
     async with _pool(request).acquire() as conn:
         found = await store.agreement(conn, uid)
-        if found is None:
-            detail = f"there is no agreement {uid!r}; they are listed at /trust/agreements"
-            return await _missing(request, conn, detail)
-        if wants_page(request):
-            parties = await store.parties(conn)
-            [body] = [item for item in await store.agreements(conn, found["domain"]) if item["uid"] == uid]
-            titles = {each["name"]: text(each["title"]) for each in await store.domains(conn)}
-            return page(
-                "agreement.html", parties, deal=deal(body, parties), domain=titles[body["domain"]], url=request.url
-            )
+    if found is None:
+        return missing(f"there is no agreement {uid!r}; they are listed at /trust/agreements")
     return JSONResponse(found, headers=VARY, media_type="application/ld+json")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-__all__ = ["Clause", "Deal", "Status", "deal", "licence", "listed", "named", "status", "text"]
+__all__ = ["Clause", "Deal", "Status", "day", "deal", "duty_words", "licence", "listed", "named", "status", "text"]
 
 _ACTIONS = {
     "read": "read what is current",
@@ -88,8 +88,8 @@ def deal(agreement: Mapping[str, Any], parties: Mapping[str, str]) -> Deal:
         _party(who, parties),
         who == "tier:public",
         status(agreement["status"]),
-        _day(agreement["valid"]["from"]),
-        _day(agreement["valid"]["until"]),
+        day(agreement["valid"]["from"]),
+        day(agreement["valid"]["until"]),
         tuple(_clause(rule) for rule in agreement["permission"]),
         tuple(_clause(rule, only="") for rule in agreement["prohibition"]),
     )
@@ -118,7 +118,7 @@ def licence(iri: str | None) -> str:
 
 def status(name: str) -> Status:
     """Say where an agreement stands."""
-    said = {"active": "In force", "expired": "Ended", "offered": "Offered"}.get(name, name.capitalize())
+    said = {"active": "In force", "expired": "Ended", "applied": "In review"}.get(name, name.capitalize())
     return Status(said, name == "active")
 
 
@@ -145,7 +145,7 @@ def _clause(rule: Mapping[str, Any], only: str = "only ") -> Clause:
         _details(target.get("attrs") or {}, only),
         "; and ".join(purposes) or "any purpose",
         (*_limits(target), *_conditions(rule.get("constraint", ()))),
-        tuple(_duty(each["kind"], each["value"]) for each in rule.get("duty", ())),
+        tuple(duty_words(each["kind"], each["value"]) for each in rule.get("duty", ())),
     )
 
 
@@ -191,9 +191,9 @@ def _condition(q: str) -> str:
 
 def _finer(window: Mapping[str, Any], resolution: Mapping[str, Any]) -> Iterator[str]:
     if window.get("from"):
-        yield f"Only what was observed from {_day(window['from'])} on."
+        yield f"Only what was observed from {day(window['from'])} on."
     if window.get("to"):
-        yield f"Only what was observed before {_day(window['to'])}."
+        yield f"Only what was observed before {day(window['to'])}."
     if window.get("max_age"):
         yield f"Only what is not older than {_duration(window['max_age'])}."
     if resolution.get("time"):
@@ -208,10 +208,11 @@ def _conditions(constraints: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         if each["leftOperand"] == "role":
             yield f"Only in the role of {listed([given] if isinstance(given, str) else given, 'or')}."
         elif each["leftOperand"] == "dateTime":
-            yield f"Only {_COMPARED[each['operator']]} {_day(given)}."
+            yield f"Only {_COMPARED[each['operator']]} {day(given)}."
 
 
-def _duty(kind: str, value: str) -> str:
+def duty_words(kind: str, value: str) -> str:
+    """Say what is owed."""
     if kind == "attribution":
         return f"Name the source: “{value}”."
     if kind == "delete_after":
@@ -237,6 +238,7 @@ def _each(value: str) -> str:
     return _duration(value).removeprefix("1 ") if value[-2:-1] == "1" and value[-3:-2] in "PT" else _duration(value)
 
 
-def _day(moment: str) -> str:
+def day(moment: str) -> str:
+    """Say a day: `1 January 2028`."""
     at = datetime.fromisoformat(moment)
     return f"{at.day} {at:%B %Y}"

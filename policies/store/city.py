@@ -100,7 +100,20 @@ async def put_agreement(conn: Conn, row: AgreementRow) -> bool:
                 f"agreement {row.uid}: version {row.version} differs from version {stored['version']} in force; "
                 f"give it version {stored['version'] + 1}"
             )
-        await conn.execute("UPDATE policies.agreements SET current = false WHERE uid = $1 AND current", row.uid)
+        await conn.execute(
+            """
+            UPDATE policies.agreements
+            SET current = false, status = CASE status WHEN 'active' THEN 'amended' ELSE status END
+            WHERE uid = $1 AND current
+            """,
+            row.uid,
+        )
+    if await conn.fetchval(
+        "SELECT EXISTS (SELECT FROM policies.agreements WHERE uid = $1 AND version = $2)", row.uid, row.version
+    ):
+        raise VersionError(
+            f"agreement {row.uid}: version {row.version} was proposed at the trust already; give a higher"
+        )
     await conn.execute(
         """
         INSERT INTO policies.agreements

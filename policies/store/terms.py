@@ -6,7 +6,7 @@ from typing import Any
 
 from policies.store.connect import Conn
 
-__all__ = ["agreement", "agreements", "domain", "domains", "parties"]
+__all__ = ["agreement", "agreements", "domain", "domains", "offers", "parties", "proposals"]
 
 
 async def domains(conn: Conn) -> list[dict[str, Any]]:
@@ -28,10 +28,36 @@ async def agreements(conn: Conn, domain_name: str | None = None) -> list[dict[st
         SELECT body || jsonb_build_object('status', CASE WHEN status = 'active' AND valid_until <= now()
                                                          THEN 'expired' ELSE status END) AS body
         FROM policies.agreements
-        WHERE current AND status <> 'applied' AND ($1::text IS NULL OR domain = $1)
+        WHERE current AND status NOT IN ('applied', 'offered') AND ($1::text IS NULL OR domain = $1)
         ORDER BY domain, uid
         """,
         domain_name,
+    )
+    return [row["body"] for row in rows]
+
+
+async def offers(conn: Conn, domain_name: str | None = None) -> list[dict[str, Any]]:
+    """Read the offers (of one domain) that one may apply to now."""
+    rows = await conn.fetch(
+        """
+        SELECT body || '{"status": "offered"}' AS body FROM policies.agreements
+        WHERE current AND status = 'offered' AND valid_until > now() AND ($1::text IS NULL OR domain = $1)
+        ORDER BY domain, uid
+        """,
+        domain_name,
+    )
+    return [row["body"] for row in rows]
+
+
+async def proposals(conn: Conn, domain_names: list[str], party: str) -> list[dict[str, Any]]:
+    """Read the versions that wait for approval in these domains, and those of the party; oldest first."""
+    rows = await conn.fetch(
+        """
+        SELECT body || jsonb_build_object('status', status) AS body FROM policies.agreements
+        WHERE status = 'applied' AND NOT current AND (domain = ANY ($1) OR assignee = $2) ORDER BY applied_at
+        """,
+        domain_names,
+        party,
     )
     return [row["body"] for row in rows]
 

@@ -20,6 +20,7 @@ DRIVER_ERRORS = (
     "policies.__main__",
     "policies.access_keys",
     "policies.audit.seal",
+    "policies.clerk.rounds",
     "policies.key_commands",
     "policies.trust",
 )

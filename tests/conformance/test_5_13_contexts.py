@@ -74,7 +74,9 @@ async def test_a_hosted_context_is_served_and_described(api: Api) -> None:
     local_id = await add(api, {**HOSTED, "other": 1})
     answer = await api.get(f"{PATH}/{local_id}")
     assert (answer.status, answer.json) == (200, HOSTED)
-    assert answer.headers["Content-Type"] == "application/ld+json"
+    assert answer.headers["Content-Type"] == "application/json"
+    linked = await api.get(f"{PATH}/{local_id}", Accept="application/ld+json")
+    assert (linked.json, linked.headers["Content-Type"]) == (HOSTED, "application/ld+json")
     found = await about(api, local_id)
     assert found.pop("createdAt").endswith("Z")
     assert found == {"URL": f"{api.url}/ngsi-ld/v1{PATH}/{local_id}", "localId": local_id, "kind": "Hosted"}

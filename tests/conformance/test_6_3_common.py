@@ -52,6 +52,9 @@ async def test_406_lists_what_there_is(api: Api, accept: str) -> None:
         ("application/json;q=0.5, application/ld+json", "application/ld+json"),
         ("text/html, application/ld+json;q=0.1", "application/ld+json"),
         ("*/*;q=0.1, application/ld+json", "application/ld+json"),
+        ("application/ld+json;q=nonsense", "application/ld+json"),
+        ("application/geo+json;q=0.9, application/json;q=0.8, text/plain", "application/geo+json"),
+        ("application/ld+json;q=0.2, application/*;q=0.5", "application/json"),
     ],
 )
 async def test_accept(api: Api, accept: str, media: str) -> None:
@@ -71,12 +74,22 @@ async def test_accept(api: Api, accept: str, media: str) -> None:
 async def test_405_names_the_methods(api: Api, method: str, path: str, allow: set[str]) -> None:
     answer = await api.call(method, path)
     assert answer.status == 405
-    assert {one.strip() for one in answer.headers["Allow"].split(",")} <= allow | {"HEAD"}
+    assert allow | {"OPTIONS"} <= set(answer.headers["Allow"].split(", "))
+    assert method not in answer.headers["Allow"].split(", ")
+    assert (answer.json["type"], answer.json["status"]) == (ERRORS + "InvalidRequest", 405)
+    assert answer.headers["NGSILD-Tenant"] == api.tenant
+    options = await api.call("OPTIONS", path)
+    assert (options.status, options.body, options.headers["Allow"]) == (204, b"", answer.headers["Allow"])
+
+
+async def test_options_of_nothing_is_404(api: Api) -> None:
+    assert (await api.call("OPTIONS", "/nowhere")).status == 404
 
 
 async def test_an_unknown_resource_is_404_with_problem_details(api: Api) -> None:
     answer = await api.get("/nowhere")
     assert (answer.status, answer.json["type"]) == (404, ERRORS + "ResourceNotFound")
+    assert answer.headers["NGSILD-Tenant"] == api.tenant
 
 
 async def test_context_in_body_and_by_link_do_not_mix(api: Api) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.oracle.law import MEMBERS, Caller, Seen, World, attributes, holds, inside, rules, scoped, see
 
-__all__ = ["DENIED", "MISSING", "Request", "answer", "size"]
+__all__ = ["DENIED", "MISSING", "Request", "answer", "selected", "size"]
 
 DENIED = ("denied",)
 MISSING = ("missing",)
@@ -87,12 +87,13 @@ def _retrieve(request: Request, seen: Iterable[Seen]) -> Any:
 
 
 def _query(request: Request, seen: Iterable[Seen]) -> tuple[int, list[Any]]:
-    found = [one for one in seen if _selected(request, one)]
+    found = [one for one in seen if selected(request, one)]
     page = found[request.offset : request.offset + request.limit]
     return len(found), [_show(request, one) for one in page]
 
 
-def _selected(request: Request, one: Seen) -> bool:
+def selected(request: Request, one: Seen) -> bool:
+    """Say whether a query finds what its caller sees of an entity."""
     entity = one.entity
     if request.selectors and not any(
         _typed(entity, kind) and (pattern is None or re.search(pattern, entity["id"]))

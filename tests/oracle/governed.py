@@ -22,7 +22,7 @@ from tests.oracle.answers import DENIED, MISSING, Request
 from tests.oracle.law import MEMBERS, Agreement, Rule, World
 from tests.oracle.worlds import ATTRIBUTES, DOMAINS
 
-__all__ = ["Stage", "write_city"]
+__all__ = ["Stage", "full", "polygon", "query_text", "stored", "write_city"]
 
 _NS = "https://city.example/ns#"
 _LOCATION = "https://uri.etsi.org/ngsi-ld/location"
@@ -71,10 +71,11 @@ def _literal(value: Any) -> str:
     return json.dumps(value)
 
 
-def _q(condition: tuple[Any, ...]) -> str:
+def query_text(condition: tuple[Any, ...]) -> str:
+    """Write a condition as `q`."""
     kind = condition[0]
     if kind in ("and", "or"):
-        parts = [_q(one) for one in condition[1]]
+        parts = [query_text(one) for one in condition[1]]
         return "(" + (";" if kind == "and" else "|").join(parts) + ")"
     if kind == "has":
         return str(condition[1])
@@ -88,7 +89,8 @@ def _q(condition: tuple[Any, ...]) -> str:
     return f"{path}{operator}{text}"
 
 
-def _polygon(box: tuple[int, int, int, int]) -> list[list[list[int]]]:
+def polygon(box: tuple[int, int, int, int]) -> list[list[list[int]]]:
+    """Write a box as the coordinates of a Polygon."""
     west, south, east, north = box
     return [[[west, south], [east, south], [east, north], [west, north], [west, south]]]
 
@@ -98,11 +100,11 @@ def _rule(rule: Rule) -> dict[str, Any]:
     if rule.attrs is not None:
         target["attrs"] = {rule.attrs[0]: list(rule.attrs[1])}
     if rule.q is not None:
-        target["q"] = _q(rule.q)
+        target["q"] = query_text(rule.q)
     if rule.scope is not None:
         target["scopeQ"] = rule.scope
     if rule.box is not None:
-        target["area"] = {"type": "Polygon", "coordinates": _polygon(rule.box)}
+        target["area"] = {"type": "Polygon", "coordinates": polygon(rule.box)}
     if rule.aggregate_only:
         target["aggregate_only"] = True
     constraint: list[dict[str, Any]] = []
@@ -142,18 +144,20 @@ def _written(agreement: Agreement) -> dict[str, Any]:
 # ---- entities in full names, as the store has them
 
 
-def _full(name: str) -> str:
+def full(name: str) -> str:
+    """Write a name in full."""
     return _LOCATION if name == "location" else _NS + name
 
 
-def _stored(entity: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {"id": entity["id"], "type": [_full(one) for one in entity["type"]]}
+def stored(entity: dict[str, Any]) -> dict[str, Any]:
+    """Write an entity as the broker keeps it."""
+    found: dict[str, Any] = {"id": entity["id"], "type": [full(one) for one in entity["type"]]}
     if "scope" in entity:
         found["scope"] = entity["scope"]
     for name, value in entity.items():
         if name not in MEMBERS:
-            found[_full(name)] = (
-                value if isinstance(value, list) else {_full(k) if k == "accuracy" else k: v for k, v in value.items()}
+            found[full(name)] = (
+                value if isinstance(value, list) else {full(k) if k == "accuracy" else k: v for k, v in value.items()}
             )
     return found
 
@@ -184,13 +188,13 @@ class Stage:
         finally:
             await conn.close(timeout=5)
             await admin.close(timeout=5)
-        await self._governed.store([_stored(one) for one in world.entities.values()], _NOW)
+        await self._governed.store([stored(one) for one in world.entities.values()], _NOW)
         self._headers.clear()
         await asyncio.sleep(0.5)
 
     async def ask(self, request: Request) -> tuple[str, Any]:
         """Send a request; what was sent, and the answer in the oracle's terms."""
-        path, body = _path(request)
+        path, body = path_of(request)
         headers = dict(self._of(request))
         if request.shape == "geojson":
             headers["Accept"] = "application/geo+json"
@@ -214,7 +218,7 @@ class Stage:
 # ---- requests as HTTP
 
 
-def _path(request: Request) -> tuple[str, Any]:
+def path_of(request: Request) -> tuple[str, Any]:
     if request.door in ("types", "attributes"):
         return f"/{request.door}", None
     if request.door in ("types-details", "attributes-details"):
@@ -246,12 +250,12 @@ def _said(request: Request) -> dict[str, str]:
     singles = {"type": request.types, "idPattern": request.id_pattern, "scopeQ": request.scope}
     found |= {name: value for name, value in singles.items() if value is not None}
     found |= {"datasetId": request.dataset} if request.dataset is not None else {}
-    found |= {"q": _q(request.q)} if request.q is not None else {}
+    found |= {"q": query_text(request.q)} if request.q is not None else {}
     found |= {"options": "keyValues"} if request.shape == "simplified" else {}
     found |= {"geometryProperty": request.geometry} if request.geometry is not None else {}
     if request.geo is not None:
         name, box = request.geo
-        found |= {"georel": "within", "geometry": "Polygon", "coordinates": json.dumps(_polygon(box))}
+        found |= {"georel": "within", "geometry": "Polygon", "coordinates": json.dumps(polygon(box))}
         found |= {"geoproperty": name} if name != "location" else {}
     return found
 

@@ -24,7 +24,7 @@ __all__ = ["issuer"]
 
 SEED = int(os.environ.get("DATAPOLIS_ORACLE_SEED", "20261122"))
 PER_WORLD = 250
-WORLDS = 400 if os.environ.get("DATAPOLIS_PROVE") == "1" else 8
+WORLDS = int(os.environ.get("DATAPOLIS_ORACLE_WORLDS", "400" if os.environ.get("DATAPOLIS_PROVE") == "1" else "8"))
 _AT_ONCE = 8
 
 

@@ -29,7 +29,7 @@ async def test_applying_again_changes_nothing(conn: asyncpg.Connection, city: Ci
     assert await apply_domains(conn, city, BY) == []
     assert await apply_agreements(conn, city, BY) == []
     assert await revision(conn) == before
-    assert await conn.fetchval("SELECT count(*) FROM policies.audit_pending") == audited == 4 + 19
+    assert await conn.fetchval("SELECT count(*) FROM policies.audit_pending") == audited == 4 + 22
 
 
 async def test_acts_are_audited(conn: asyncpg.Connection) -> None:

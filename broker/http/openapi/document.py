@@ -39,6 +39,7 @@ _PROBLEMS: Final[dict[int, str]] = {
 }
 _EMPTY: Final = {411, 415}
 _RESPONSE_HEADERS: Final[dict[str, str]] = {
+    "Content-Range": "With 206: which part of the time range this is, `date-time <start>-<end>/<size>` (6.3.10).",
     "Location": "Relative URL of what was made.",
     "Link": "The @context of the answer, and the next and previous page.",
     "NGSILD-Results-Count": "How many entities match, on all pages.",
@@ -91,16 +92,17 @@ def _parameters(operation: Operation) -> list[Schema]:
     names = sorted({*operation.query, *COMMON} if operation.tag != "@contexts" else operation.query)
     return [
         *(parameter("path", name) for name in in_path),
-        *(parameter("query", name) for name in names),
+        *(parameter("query", name, operation.tag) for name in names),
         *(parameter("header", name) for name in headers),
     ]
 
 
 def _bodies(operation: Operation) -> Schema:
     schema = _schema(operation.body or "")
-    media = ["application/json", "application/ld+json"]
+    # Generators that set one type for all take the last.
+    media = ["application/ld+json", "application/json"]
     if operation.method == "patch":
-        media.append("application/merge-patch+json")
+        media.insert(0, "application/merge-patch+json")
     return {one: {"schema": schema} for one in media}
 
 
@@ -132,7 +134,7 @@ def _common(operation: Operation) -> set[int]:
 def _contents(operation: Operation, name: str) -> Schema:
     found: Schema = {media: {"schema": _schema(name)} for media in operation.media}
     if operation.geo is not None:
-        found["application/geo+json"] = {"schema": ref(operation.geo)}
+        found["application/geo+json"] = {"schema": _schema(operation.geo)}
     return found
 
 

@@ -112,6 +112,18 @@ QUERY: Final[dict[str, tuple[str, Schema]]] = {
     ),
 }
 
+# What a parameter takes in operations of one tag, where that is not what it takes elsewhere.
+_VARIANTS: Final[dict[tuple[str, str], tuple[str, Schema]]] = {
+    ("Temporal evolution", "format"): (
+        "Representation (6.3.12).",
+        {"type": "string", "enum": ["normalized", "temporalValues", "aggregatedValues"]},
+    ),
+    ("Temporal evolution", "orderBy"): (
+        "Order of the entities: by their id (5.7.4.4).",
+        {"type": "string", "enum": ["id", "id;asc", "id;desc"]},
+    ),
+}
+
 PATHS: Final[dict[str, tuple[str, Schema]]] = {
     "entityId": ("Id of the entity.", {"type": "string", "pattern": URI, "example": "urn:ngsi-ld:Vehicle:A4567"}),
     "attrId": ("Attribute name, as the request's @context has it, or an IRI.", {"type": "string", "minLength": 1}),
@@ -146,7 +158,8 @@ HEADERS: Final[dict[str, tuple[str, Schema]]] = {
 }
 
 
-def parameter(place: str, name: str) -> Schema:
-    """Write a parameter object of a place: query, path or header."""
-    text, schema = {"query": QUERY, "path": PATHS, "header": HEADERS}[place][name]
+def parameter(place: str, name: str, tag: str = "") -> Schema:
+    """Write a parameter object of a place (query, path or header), as operations of the tag take it."""
+    known = {"query": QUERY, "path": PATHS, "header": HEADERS}[place][name]
+    text, schema = _VARIANTS.get((tag, name), known)
     return {"name": name, "in": place, "required": place == "path", "description": text, "schema": schema}

@@ -15,7 +15,10 @@ _URI: Final[Schema] = {"type": "string", "pattern": URI}
 _TIME: Final[Schema] = {"type": "string", "format": "date-time"}
 _NAME_PATTERN: Final = r"^[A-Za-z][A-Za-z0-9_]*$"
 _ANY: Final[Schema] = {"description": "any JSON value"}
-_NOT_NULL: Final[Schema] = {"type": ["string", "number", "boolean", "object", "array"]}
+_LIST: Final[Schema] = {"type": "array", "items": {}}
+_NOT_NULL: Final[Schema] = {
+    "anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}, {"type": "object"}, _LIST]
+}
 _STRING_LIST: Final[Schema] = {"type": "array", "items": {"type": "string"}}
 _ONE_OR_MORE: Final[Schema] = {
     "oneOf": [
@@ -68,6 +71,7 @@ def components() -> dict[str, Schema]:
         },
         "Entity": _entity(),
         "EntityFragment": _fragment(),
+        "AttributeFragment": _attribute_fragment(),
         "AnyEntity": _any_entity(),
         "Feature": _feature(),
         "FeatureCollection": {
@@ -199,6 +203,13 @@ def _fragment() -> Schema:
     return found
 
 
+def _attribute_fragment() -> Schema:
+    return {
+        "description": "An attribute, or the members of it to write (5.4).",
+        "anyOf": [ref("Attribute"), {"type": "object", "properties": {"@context": ref("LdContext")}}],
+    }
+
+
 def _any_entity() -> Schema:
     return {
         "description": "An entity as the request wants it: normalized, concise or simplified, all or some members.",
@@ -259,7 +270,7 @@ def _query() -> Schema:
                 "properties": {
                     "georel": {"type": "string"},
                     "geometry": {"type": "string"},
-                    "coordinates": {"oneOf": [{"type": "array"}, {"type": "string"}]},
+                    "coordinates": {"oneOf": [_LIST, {"type": "string"}]},
                     "geoproperty": {"type": "string"},
                 },
             },
@@ -323,7 +334,12 @@ def _discovery() -> dict[str, Schema]:
     return {
         "EntityTypeList": one("EntityTypeList", typeList=_STRING_LIST),
         "EntityType": one("EntityType", typeName=name, attributeNames=_STRING_LIST),
-        "EntityTypeInfo": one("EntityTypeInfo", typeName=name, entityCount=count, attributeDetails={"type": "array"}),
+        "EntityTypeInfo": one(
+            "EntityTypeInfo",
+            typeName=name,
+            entityCount=count,
+            attributeDetails={"type": "array", "items": {"type": "object"}},
+        ),
         "AttributeList": one("AttributeList", attributeList=_STRING_LIST),
         "AttributeInUse": one("Attribute", attributeName=name, typeNames=_STRING_LIST),
         "AttributeInfo": one(

@@ -23,7 +23,7 @@ from broker.core.errors import BadRequestData, InvalidRequest, NonexistentTenant
 from broker.core.ids import parse_tenant
 from broker.http import answers, negotiate, params
 from broker.http.deps import TENANT, Call, enter
-from broker.http.negotiate import JSON, LD_JSON
+from broker.http.negotiate import JSON
 from broker.http.problems import HttpProblem
 from broker.http.services import Services, services
 from broker.ops import contexts
@@ -85,10 +85,11 @@ async def serve(request: Request, context_id: str) -> Response:
     details = params.flag(given, "details")
     reader = await _Reader.of(request)
     name = _name(context_id, reader.services)
+    media = JSON if details else negotiate.accept(request.headers.get("accept"))
     city = reader.services.hosted.get(name)
     if city is not None:
         about = _about(reader.services.settings.broker_url.rstrip("/") + CITY, name, "Hosted")
-        return await reader.answer(orjson.dumps(about if details else {"@context": city}), JSON if details else LD_JSON)
+        return await reader.answer(orjson.dumps(about if details else {"@context": city}), JSON if details else media)
     if name in load.contexts():
         if not details:
             raise OperationNotSupported(f"{name} is a cached @context: get it from there; details=true describes it")
@@ -100,7 +101,7 @@ async def serve(request: Request, context_id: str) -> Response:
         else:
             body = await contexts.serve(conn, reader.tenant, name, reader.kinds("Hosted", "ImplicitlyCreated"))
     if not details:
-        return await reader.answer(body, LD_JSON)
+        return await reader.answer(body, media)
     # SPEC 5.13.3.5: numberOfHits counts how often it was found in the storage; this was one more time.
     reader.services.contexts.used[found.url] += 1
     return await reader.answer(orjson.dumps(_shown(found, reader.services)), JSON)

@@ -31,8 +31,13 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text
 WHERE e.id = r.id
 
 -- name: remove
-WITH gone AS (DELETE FROM entities WHERE id = ANY($1::text[]) RETURNING id, types),
-     geo AS (DELETE FROM entity_geo WHERE id = ANY($1::text[]))
+WITH gone AS (DELETE FROM entities WHERE id = ANY($1::text[]) RETURNING id, types, created_at),
+     geo AS (DELETE FROM entity_geo WHERE id = ANY($1::text[])),
+     past AS (
+         INSERT INTO departed AS d (id, types, created_at, deleted_at)
+         SELECT id, types, created_at, $2 FROM gone WHERE $2::timestamptz IS NOT NULL
+         ON CONFLICT (id) DO UPDATE
+         SET types = excluded.types, created_at = excluded.created_at, deleted_at = excluded.deleted_at)
 DELETE FROM entity_type AS t USING (SELECT id, unnest(types) AS type FROM gone) AS g
 WHERE t.type = g.type AND t.id = g.id
 

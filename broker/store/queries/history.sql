@@ -2,14 +2,16 @@
 INSERT INTO history AS h (entity, attr, dataset_id, observed_at, received_at, event, kind, body)
 SELECT r.entity, r.attr, r.dataset_id, r.observed_at, r.received_at, r.event, r.kind, r.body
 FROM (SELECT g.entity, coalesce(i.attr, '') AS attr, coalesce(i.dataset_id, '') AS dataset_id, g.observed_at,
-             g.received_at, g.event, g.kind, CASE g.kind WHEN 'value' THEN i.body END AS body
+             g.received_at, g.event, g.kind, nullif(i.body, '-') AS body
       FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[],
                   $8::text[])
            AS g (entity, observed_at, received_at, event, kind, attrs, dataset_ids, bodies),
            unnest(string_to_array(g.attrs, E'\x1f'), string_to_array(g.dataset_ids, E'\x1f'),
                   string_to_array(g.bodies, E'\x1f')) AS i (attr, dataset_id, body)) AS r
 ON CONFLICT (entity, attr, dataset_id, observed_at) DO UPDATE
-SET received_at = excluded.received_at, event = excluded.event, kind = excluded.kind, body = excluded.body
+SET received_at = excluded.received_at, event = excluded.event, kind = excluded.kind, body = excluded.body,
+    created_at = CASE WHEN excluded.received_at > h.received_at THEN coalesce(h.created_at, h.received_at)
+                      ELSE h.created_at END
 WHERE (excluded.received_at, excluded.event) >= (h.received_at, h.event)
 
 -- name: ensure

@@ -135,7 +135,15 @@ def expected_history(arrivals: list[Arrival]) -> dict[tuple[str, str, str], tupl
             for one in instances(value) if name not in ENTITY_MEMBERS else []:
                 observed = canonical(one.get("observedAt", a.received_at))
                 add((name, dataset_of(one), observed), (received, a.event, "value", one))
+        if "scope" in a.doc:
+            since = max([received, *(canonical(one["observedAt"]) for one in parts(a.doc) if "observedAt" in one)])
+            scope = {"type": "Property", "value": a.doc["scope"], "observedAt": times.shown(since)}
+            add(("@scope", "", since), (received, a.event, "value", scope))
     return found
+
+
+def parts(doc: Doc) -> list[Any]:
+    return [one for name, value in doc.items() if name not in ENTITY_MEMBERS for one in instances(value)]
 
 
 def canonical(text: str) -> str:

@@ -122,21 +122,29 @@ async def test_erasure_keeps_the_commitment(conn: asyncpg.Connection) -> None:
 AUDIT = ("audit_pending", "audit_leaf", "audit_node", "checkpoint")
 TABLES = (
     *AUDIT,
+    "access_keys",
     "agreements",
     "applications",
+    "approvals",
     "assessments",
     "cases",
     "certificates",
+    "contacts",
     "domains",
     "domain_types",
     "duties",
+    "events",
     "log_key",
+    "notices",
+    "obligations",
     "optouts",
     "parties",
     "rates",
     "revision",
+    "usage",
+    "usage_counted",
 )
-READS = {"agreements", "domains", "domain_types", "revision", "optouts", "duties", "rates"}
+READS = {"agreements", "domains", "domain_types", "revision", "optouts", "duties", "rates", "access_keys"}
 
 
 @pytest.mark.parametrize("role", ["datapolis_broker", "datapolis_tenant", "datapolis_catalog", "datapolis_policies"])
@@ -173,12 +181,13 @@ async def test_grants(pg: Database, role: str) -> None:
         "datapolis_tenant": {("audit_pending", "INSERT")},
         "datapolis_catalog": set(),
         "datapolis_policies": {(t, "SELECT") for t in TABLES}
-        | {(t, "INSERT") for t in TABLES if t not in ("revision", "audit_leaf")}
+        | {(t, "INSERT") for t in TABLES if t not in ("revision", "audit_leaf", "usage_counted")}
         | {
             (t, kind)
             for t in TABLES
             for kind in ("UPDATE", "DELETE")
-            if t not in (*AUDIT, "certificates", "log_key", "revision")
+            if t not in (*AUDIT, "access_keys", "certificates", "events", "log_key", "revision")
+            and (t, kind) != ("usage_counted", "DELETE")
         },
     }
     assert held == expected[role]

@@ -9,9 +9,7 @@ import asyncpg
 import pytest
 
 from tests.fixtures.tokens import TestIssuer
-from tests.policies.http.test_trust_http import Client, client
-
-__all__ = ["client"]
+from tests.policies.http.conftest import Client
 
 AGREEMENT = "urn:datapolis:agreement:rideflow-mobility"
 WANTED = {"agreement": AGREEMENT, "purpose": "dpv:ServiceProvision", "label": "QGIS", "days": 7}

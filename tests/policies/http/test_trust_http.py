@@ -2,79 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import socket
 from base64 import b64decode
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import asyncpg
-import pytest_asyncio
-from fastapi import FastAPI
-from granian.constants import Interfaces
-from granian.server.embed import Server
 
-from policies import PolicySettings
 from policies.audit import append, prepare, tree
 from policies.audit.checkpoint import LogKey, open_note
 from policies.audit.seal import seal_once
-from policies.http import router, service
 from policies.store import log
 from tests.policies.audit.test_record import record
+from tests.policies.http.conftest import Client
 
 VEHICLE = "https://smartdatamodels.org/dataModel.Transportation/Vehicle"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One whole answer."""
-
-    status: int
-    headers: Mapping[str, str]
-    text: str
-
-    def json(self) -> Any:
-        """Read the body."""
-        return json.loads(self.text)
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """Asks a server."""
-
-    http: aiohttp.ClientSession
-    base: str
-
-    async def get(self, path: str, params: Mapping[str, str] | None = None, accept: str = "*/*") -> Answer:
-        """Send GET and read the whole answer."""
-        async with self.http.get(self.base + path, params=params, headers={"Accept": accept}) as answer:
-            return Answer(answer.status, answer.headers, await answer.text())
-
-
-@pytest_asyncio.fixture
-async def client(settings: PolicySettings, conn: asyncpg.Connection) -> AsyncIterator[Client]:
-    app = FastAPI()
-    app.include_router(router, prefix="/trust")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = Server(app, address="127.0.0.1", port=port, interface=Interfaces.ASGINL, log_enabled=False)
-    serving = asyncio.create_task(server.serve())
-    async with service(app, settings), aiohttp.ClientSession() as http:
-        opened = Client(http, f"http://127.0.0.1:{port}")
-        for _ in range(100):
-            try:
-                await opened.get("/trust/domains")
-                break
-            except aiohttp.ClientConnectionError:
-                await asyncio.sleep(0.05)
-        yield opened
-    server.stop()  # type: ignore[no-untyped-call]
-    await serving
 
 
 async def test_terms_as_json(client: Client) -> None:

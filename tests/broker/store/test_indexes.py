@@ -1,0 +1,200 @@
+"""Indexes made from observed paths: made without a lock, bounded, used by the planner of its own accord, removable."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from broker.core.entity import LOCATION
+from broker.core.parse_scope import parse_scope
+from broker.core.query import And, Compare, GeoRel, Linked, Node, Not, Number, Order, Path, Query, Text, TypeIs
+from broker.store import observed
+from broker.store.compile import ALIVE, compile_where
+from broker.store.compile_order import compile_order
+from broker.store.indexes import Limits, drop_named, listed, run
+from broker.store.pool import Pool
+from tests.broker.store.table import Table
+from tests.fixtures.postgres import Database
+from tests.strategies.queries import NS
+
+SPEED, NAME, RARE = NS + "speed", NS + "name", NS + 'it\'s "odd"'
+CAR = TypeIs(NS + "Car")
+LIMITS = Limits(seen=2, rows=1000, most=4)
+ROWS = 40_000
+
+_FILL = f"""
+INSERT INTO entities (id, types, scopes, names, segs, vals, location, meta, created_at, modified_at, version)
+SELECT 'urn:x:' || lpad(n::text, 7, '0'), ARRAY[CASE WHEN n % 4 = 0 THEN '{NS}Bus' ELSE '{NS}Car' END],
+       CASE WHEN n % 50 = 0 THEN ARRAY['/city/district' || n % 2000 || '/block'] END,
+       ARRAY['{SPEED}', '{NAME}', '{LOCATION}', $1::text],
+       ARRAY[format('{{"type":"Property","value":%s}}', n % 1000), format('{{"type":"Property","value":"name %s"}}', n),
+             '{{"type":"GeoProperty","value":{{"type":"Point","coordinates":[0,0]}}}}',
+             '{{"type":"Property","value":1}}'],
+       jsonb_build_object('{SPEED}', n % 1000, '{NAME}', 'name ' || n, '{LOCATION}', '[]'::jsonb, $1::text, 1),
+       ST_SetSRID(ST_MakePoint(n % 300 / 10.0, n / 300 / 10.0), 4326), '{{}}', now(), now(), 1
+FROM generate_series(1, $2::int) n;
+"""  # noqa: S608 - our own names
+
+
+@pytest.fixture(scope="module")
+def large(pg_module: Database) -> Iterator[Table]:
+    """A tenant of 40,000 entities, which is enough for the planner to choose as it does at a million."""
+    table = Table(pg_module)
+    table.run(table.conn.execute("DELETE FROM entities"))
+    table.run(table.conn.execute(_FILL, RARE, ROWS))
+    table.run(table.conn.execute("INSERT INTO entity_type SELECT types[1], id FROM entities"))
+    table.run(table.conn.execute("ANALYZE entities"))
+    table.run(table.conn.execute("ANALYZE entity_type"))
+    yield table
+    table.close()
+
+
+def schema_of(table: Table) -> str:
+    found: str = table.run(table.conn.fetchval("SELECT schema FROM broker.tenants WHERE tenant = 'queries'"))
+    return found
+
+
+async def asked(database: Database, schema: str, *queries: Query) -> None:
+    pool = Pool(database.dsn("broker"), size=1)
+    for query in queries:
+        observed.note(schema, query)
+    await observed.flush(pool)
+    await pool.close()
+
+
+def explain(table: Table, query: Query) -> str:
+    """Explain a page as the broker asks for it."""
+    where = compile_where(query.where)
+    order = compile_order(query.order, len(where.params) + 1)
+    sql = (
+        f"EXPLAIN SELECT e.id, e.segs FROM entities AS e{order.joins} WHERE {ALIVE.format('e')} AND {where.sql} "  # noqa: S608
+        f"ORDER BY {order.terms} LIMIT 21"
+    )
+    rows = table.run(table.conn.fetch(sql, *where.params, *order.params))
+    return "\n".join(row[0] for row in rows)
+
+
+NUMBER = Query(And((CAR, Compare(Path(SPEED), ">", Number(997)))))
+STRING = Query(And((CAR, Compare(Path(NAME), "==", Text("name 77")))))
+UP, DOWN = Query(CAR, order=(Order(Path(SPEED)),)), Query(CAR, order=(Order(Path(NAME), descending=True),))
+ODD = Query(Compare(Path(RARE), "==", Number(2)))
+NEAR = GeoRel(LOCATION, "near", json.dumps({"type": "Point", "coordinates": [5, 5]}), 20_000.0)
+
+
+def names(*of: tuple[str, str]) -> set[str]:
+    return {f"observed_{kind}_{hashlib.sha256(attr.encode()).hexdigest()[:16]}" for attr, kind in of}
+
+
+def test_indexes_are_made_used_bounded_and_dropped(large: Table, pg_module: Database) -> None:
+    owner, schema = pg_module.dsn("owner"), schema_of(large)
+    asyncio.run(asked(pg_module, schema, NUMBER, STRING, UP, DOWN, ODD))
+    assert asyncio.run(run(owner, LIMITS)) == ([], [])  # once is not often
+    asyncio.run(asked(pg_module, schema, NUMBER, NUMBER, STRING, UP, UP, DOWN))
+    created, dropped = asyncio.run(run(owner, LIMITS))
+    assert set(created) == names((SPEED, "value"), (NAME, "value"), (SPEED, "asc"), (NAME, "desc"))
+    assert dropped == []
+    found = asyncio.run(listed(owner))
+    assert {(one.tenant, one.attr, one.kind, one.valid) for one in found} == {
+        ("queries", SPEED, "value", True),
+        ("queries", NAME, "value", True),
+        ("queries", SPEED, "asc", True),
+        ("queries", NAME, "desc", True),
+    }
+    assert all(one.size > 0 for one in found)
+
+    for query, attr, kind in (
+        (NUMBER, SPEED, "value"),
+        (STRING, NAME, "value"),
+        (UP, SPEED, "asc"),
+        (DOWN, NAME, "desc"),
+    ):
+        plan = explain(large, query)
+        assert f"observed_{kind}" in plan, (attr, plan)
+        assert "Seq Scan on entities" not in plan
+    for query in (UP, DOWN):
+        assert "Sort" not in explain(large, query).replace("Incremental Sort", "")
+
+    asyncio.run(asked(pg_module, schema, ODD, ODD, ODD))
+    assert asyncio.run(run(owner, LIMITS)) == ([], [])  # four there are already
+    name = next(iter(names((SPEED, "asc"))))
+    assert asyncio.run(drop_named(owner, name)) == 1
+    assert asyncio.run(drop_named(owner, name)) == 0
+    created, _ = asyncio.run(run(owner, LIMITS))
+    assert set(created) == names((RARE, "value"))
+    assert "observed_value" in explain(large, ODD)
+
+
+def test_what_nobody_asks_for_any_more_is_dropped(large: Table, pg_module: Database) -> None:
+    schema = schema_of(large)
+    large.run(large.conn.execute("UPDATE broker.observed_paths SET last_seen = now() - interval '31 days'"))
+    _, dropped = asyncio.run(run(pg_module.dsn("owner"), LIMITS))
+    assert len(dropped) == 4
+    assert asyncio.run(listed(pg_module.dsn("owner"))) == []
+    assert schema == schema_of(large)
+
+
+def test_a_small_tenant_gets_none(large: Table, pg_module: Database) -> None:
+    asyncio.run(asked(pg_module, schema_of(large), *([NUMBER] * 30)))
+    assert asyncio.run(run(pg_module.dsn("owner"), Limits(seen=2, rows=ROWS * 10, most=4))) == ([], [])
+
+
+def test_one_process_at_a_time(large: Table, pg_module: Database) -> None:
+    async def second() -> tuple[list[str], list[str]]:
+        return await run(pg_module.dsn("owner"), LIMITS)
+
+    large.run(large.conn.execute("SELECT pg_advisory_lock(7233150)"))
+    assert asyncio.run(second()) == ([], [])
+    large.run(large.conn.execute("SELECT pg_advisory_unlock(7233150)"))
+
+
+@pytest.mark.parametrize(
+    ("node", "index"),
+    [
+        (And((CAR, NEAR)), "entities_location"),
+        (And((CAR, parse_scope("/city/district50/block"))), "entities_scopes"),
+        (And((CAR, parse_scope("/city/district50/#"))), "entities_scopes"),
+    ],
+    ids=["near", "scope", "scopes below"],
+)
+def test_standing_indexes_serve_places_and_scopes(large: Table, node: Node, index: str) -> None:
+    plan = explain(large, Query(node))
+    assert index in plan
+    assert "Seq Scan on entities" not in plan
+    assert 0 < len(large.find(node)) < 100
+
+
+def test_only_what_an_index_could_serve_is_counted() -> None:
+    observed._counted.clear()
+    a, b = Path("urn:a"), Path("urn:b")
+    where = And(
+        (
+            Not(Compare(a, "==", Number(1))),
+            Compare(b, "!=", Number(1)),
+            Linked("urn:r", (), Compare(a, "==", Number(1))),
+        )
+    )
+    observed.note("t", Query(where, order=(Order("id"), Order(a))))
+    observed.note("t", Query(TypeIs("urn:t"), order=(Order(Path("urn:a", ("urn:s",))),)))
+    observed.note("t", Query(order=(Order(a),), collation="de"))
+    assert not observed._counted
+    observed.note("t", Query(Compare(b, ">", Number(1)), order=(Order(a, descending=True), Order(b))))
+    assert dict(observed._counted) == {("t", "urn:b", "value"): 1, ("t", "urn:a", "desc"): 1}
+    observed._counted.clear()
+
+
+def test_paths_are_bounded_per_tenant(pg_module: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observed, "MOST_PATHS", 3)
+    for number in range(3):
+        asyncio.run(
+            asked(
+                pg_module, "t_bounded", *(Query(Compare(Path(f"urn:{number}:{n}"), ">", Number(1))) for n in range(2))
+            )
+        )
+    table = Table(pg_module)
+    count = table.run(table.conn.fetchval("SELECT count(*) FROM broker.observed_paths WHERE schema = 't_bounded'"))
+    table.close()
+    assert 3 <= count <= 4

@@ -1,0 +1,227 @@
+"""Faults that the proofs of the trust must find: edits of the compiler, the masks, the decision and the routes.
+
+Each is one replacement in one file, and the tests of which one at least must then fail.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["MUTANTS", "Mutant"]
+
+MEMORY = ("tests/oracle/test_in_memory.py",)
+HTTP = ("tests/oracle/test_oracle.py",)
+TRUST = ("tests/policies/test_trust.py", "tests/policies/test_access_keys.py")
+DOOR = ("tests/broker/http/test_governance.py", "tests/broker/http/test_tokens.py")
+TWINS = ("tests/conformance/test_policy_twins.py",)
+TOKENS = ("tests/policies/test_token.py", "tests/policies/test_discovery.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One fault."""
+
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+_NARROW = "broker/core/narrow.py"
+_SIGHT = "broker/ops/sight.py"
+_MATCH = "broker/core/match.py"
+_GRANTS = "policies/grants.py"
+_COMPILE = "broker/store/compile.py"
+_GEO = "broker/store/compile_geo.py"
+_PAGES = "broker/store/pages.py"
+_FOUND = "broker/store/discovery.py"
+_DISCOVERY = "broker/ops/discovery.py"
+_RENDER = "broker/http/render.py"
+_FEATURES = "broker/http/features.py"
+_ENTITIES = "broker/ops/entities.py"
+_ROUTES = "broker/http/routes/entities.py"
+_GUARD = "broker/ops/authorise.py"
+_DEPS = "broker/http/deps.py"
+_TRUST = "policies/trust.py"
+_KEYS = "policies/access_keys.py"
+_TOKEN = "policies/token.py"
+_PDP = "policies/pdp.py"
+_REGO = "policies/rego/datapolis/decision.rego"
+_CONSTRAINTS = "policies/rego/datapolis/constraints.rego"
+
+MUTANTS: tuple[Mutant, ...] = (
+    # masks and narrowing
+    Mutant("broker/core/access.py", "is not self.complement", "is self.complement", MEMORY),
+    Mutant(
+        _NARROW,
+        "return AttrSet(one.names & other.names, True)",
+        "return AttrSet(one.names | other.names, True)",
+        MEMORY,
+    ),
+    Mutant(_NARROW, "return AttrSet(one.names | other.names)\n", "return AttrSet(one.names & other.names)\n", MEMORY),
+    Mutant(
+        _NARROW,
+        "return AttrSet(one.names | other.names, True)\n    return",
+        "return AttrSet(one.names, True)\n    return",
+        MEMORY,
+    ),
+    Mutant(_NARROW, "if name not in other))", "if name in other))", MEMORY),
+    Mutant(_NARROW, "if rule.types is None or rule.types & known:", "if True:", MEMORY),
+    Mutant(_NARROW, "for one in sorted(rule.types)), rule.filter))", "for one in sorted(rule.types)), TRUE))", MEMORY),
+    Mutant(_NARROW, "for one in access.prohibitions if one.attrs == ALL)", "for one in access.prohibitions)", MEMORY),
+    Mutant(_NARROW, "return _all_of((granted, _not(hidden)))", "return granted", MEMORY),
+    Mutant(
+        _NARROW,
+        "return _all_of((granted, _not(_any_of(_applies(one, known) for one in hiding))))",
+        "return granted",
+        MEMORY,
+    ),
+    Mutant(_NARROW, "granted = TRUE if all_grant else", "granted = TRUE if granting else", MEMORY),
+    Mutant(
+        _NARROW, "return _not(_gate(item, visible, access))", "return _not(item)", ("tests/broker/core/test_narrow.py",)
+    ),
+    Mutant(_NARROW, "return _all_of((node, visible(path.attr)))", "return node", MEMORY),
+    Mutant(_NARROW, "return _all_of((node, visible(attr)))", "return node", MEMORY),
+    Mutant(
+        _NARROW, "groups.setdefault(visible(attr), []).append(attr)", "groups.setdefault(TRUE, []).append(attr)", MEMORY
+    ),
+    Mutant(
+        _NARROW,
+        "where = _all_of((gated, entity_visible(access, known | _known_types(gated))))",
+        "where = gated",
+        MEMORY,
+    ),
+    Mutant(
+        _NARROW, "    if not grants or any(one.attrs == ALL for one in prohibitions):\n", "    if not grants:\n", MEMORY
+    ),
+    Mutant(_NARROW, "shown = _minus(shown, prohibition.attrs)", "pass", MEMORY),
+    Mutant(_NARROW, "shown = _union(shown, grant.attrs)", "shown = grant.attrs", MEMORY),
+    Mutant(
+        _NARROW,
+        "return AttrMask(shown, whole and not any(_hides(one, MODIFIED_AT) for one in prohibitions))",
+        "return AttrMask(shown, whole)",
+        MEMORY,
+    ),
+    Mutant(
+        _NARROW,
+        "return grant.attrs == ALL if attr == MODIFIED_AT else attr in grant.attrs",
+        "return True if attr == MODIFIED_AT else attr in grant.attrs",
+        MEMORY,
+    ),
+    Mutant(_SIGHT, "key = types, *needed", "key = (types,)", MEMORY),
+    Mutant(_SIGHT, "isinstance(node, Not) and _types_only(node.item)", "True", MEMORY),
+    Mutant(
+        _SIGHT,
+        "return None if None in found else ",
+        "return ",
+        MEMORY,
+    ),
+    # conditions in memory
+    Mutant(_MATCH, 'holds if op == "==" else lambda value: not holds(value)', "holds", MEMORY),
+    Mutant(
+        _MATCH,
+        "return bool(texts) and any(found(text) for text in texts) != negated",
+        "return any(found(text) for text in texts)",
+        MEMORY,
+    ),
+    Mutant(
+        _MATCH, 'return lambda doc, _: type_ in doc["type"]', 'return lambda doc, _: type_ == doc["type"][0]', MEMORY
+    ),
+    Mutant(_MATCH, "return lambda doc, meta: not inner(doc, meta)", "return lambda doc, meta: True", MEMORY),
+    Mutant(_MATCH, "low[1] <= key[1] <= high[1]", "low[1] <= key[1] < high[1]", MEMORY),
+    # decisions to grants
+    Mutant(_GRANTS, "if target.q is not None:", "if False:", MEMORY),
+    Mutant(_GRANTS, "if target.scopeQ is not None:", "if False:", MEMORY),
+    Mutant(_GRANTS, "if target.area is not None:", "if False:", MEMORY),
+    Mutant(_GRANTS, "frozenset(attrs.but or ()), complement=True", "frozenset(), complement=True", MEMORY),
+    Mutant(_GRANTS, "tuple(_prohibition(item) for item in answer.prohibitions)", "()", MEMORY),
+    Mutant(_GRANTS, "not (item.aggregate_only or item.resolution)", "True", MEMORY),
+    # the compiler
+    Mutant(_COMPILE, 'IS NOT TRUE)"', 'IS TRUE)"', HTTP),
+    Mutant(_COMPILE, 'return _join(" OR ", "FALSE"', 'return _join(" AND ", "FALSE"', HTTP),
+    Mutant(
+        _COMPILE,
+        'return f"{row}.types && {params.texts(types)}"',
+        'return f"{row}.types @> {params.texts(types)}"',
+        HTTP,
+    ),
+    Mutant(
+        _COMPILE,
+        'return f"{row}.names && {params.texts(attrs)}"',
+        'return f"{row}.names @> {params.texts(attrs)}"',
+        HTTP,
+    ),
+    Mutant(_COMPILE, 'WHERE s.v COLLATE "C" ~ {expression})', "WHERE TRUE OR s.v ~ {expression})", HTTP),
+    Mutant(_GEO, "AND g.attr = {attr} AND {condition})", "AND {condition} OR g.attr = {attr})", HTTP),
+    Mutant(
+        _PAGES,
+        'WHERE {alive} AND {where.sql}", *where.params)',
+        'WHERE {alive} AND ({where.sql} OR TRUE)", *where.params)',
+        HTTP,
+    ),
+    # discovery
+    Mutant(_DISCOVERY, "return narrow(Query(where), access).where", "return where", HTTP),
+    Mutant(_DISCOVERY, "return mask is not None and mask.shows(name)", "return mask is not None", HTTP),
+    Mutant(
+        _DISCOVERY,
+        "if shown and type_ not in found.setdefault(name, [])[-1:]:",
+        "if type_ not in found.setdefault(name, [])[-1:]:",
+        HTTP,
+    ),
+    Mutant(
+        _FOUND,
+        "SELECT DISTINCT e.types FROM entities AS e WHERE {alive} AND {where}",
+        "SELECT DISTINCT e.types FROM entities AS e WHERE {alive} OR {where}",
+        HTTP,
+    ),
+    # routes
+    Mutant(_ENTITIES, "return None if mask is None else View(", "return View(", HTTP),
+    Mutant(_ENTITIES, "narrow(query, access), filters.nodes", "query, filters.nodes", HTTP),
+    Mutant(_ROUTES, "any(view.mask.shows(name) and wanted.keeps(name)", "any(wanted.keeps(name)", HTTP),
+    Mutant(
+        _RENDER,
+        "for place, name in enumerate(names) if row.mask.shows(name))",
+        "for place, name in enumerate(names))",
+        HTTP,
+    ),
+    Mutant(_RENDER, "if not shows_all and not mask.shows(name):", "if False:", HTTP),
+    Mutant(_RENDER, "strict=True) if view.mask.shows(name)\n", "strict=True)\n", HTTP),
+    Mutant(_RENDER, "if view.mask.all and view.modified_at is not None:", "if view.modified_at is not None:", TWINS),
+    Mutant(_FEATURES, "if attr not in view.names or not view.mask.shows(attr):", "if attr not in view.names:", HTTP),
+    Mutant(_GUARD, "return _covered(access, after, mask, written, refuse)", "return None", DOOR[:1]),
+    Mutant(_GUARD, 'return not_found(before.id) if change.kind == "delete" else', "return", DOOR[:1]),
+    Mutant(_DEPS, "    if not decision.allow:\n", "    if False:\n", DOOR[:1]),
+    # who calls, and for how long
+    Mutant(
+        _TRUST, "        self._kept.clear()\n        self._ring.forget()\n", "        self._kept.clear()\n", TRUST[1:]
+    ),
+    Mutant(
+        _TRUST, "        self._kept.clear()\n        self._ring.forget()\n", "        self._ring.forget()\n", TRUST[:1]
+    ),
+    Mutant(_TRUST, "or kept.until <= time.time() or self._stale():", "or kept.until <= time.time():", TRUST[:1]),
+    Mutant(_KEYS, "if found.revoked_at is not None:", "if False:", TRUST[1:]),
+    Mutant(_KEYS, "if found.expires_at <= datetime.now(UTC):", "if False:", TRUST[1:]),
+    Mutant(_KEYS, "if found is None or not hmac.compare_digest(found.hash, digest):", "if found is None:", TRUST[1:]),
+    Mutant(_KEYS, "if changes == self._changes:", "if True:", TRUST[1:]),
+    Mutant(_PDP, "known = _bound(known, caller.agreement)", "pass", TRUST[1:]),
+    Mutant(_PDP, "if action not in KEY_ACTIONS:", "if False:", TRUST[1:]),
+    Mutant(
+        _TOKEN, "audience=self._audience,\n                issuer=self._issuer,", "audience=self._audience,", TOKENS
+    ),
+    Mutant(_TOKEN, "if algorithm not in key.algorithms:", "if False:", TOKENS),
+    Mutant("policies/keys.py", 'if document.get("issuer") != self._issuer:', "if False:", TOKENS),
+    # the rules
+    Mutant(
+        _REGO,
+        "\tconstraints.satisfied(permission)\n}\n\n# METADATA\n# title: Grants",
+        "}\n\n# METADATA\n# title: Grants",
+        ("tests/policies/test_rego.py",),
+    ),
+    Mutant(_CONSTRAINTS, '\tagreement.status == "active"\n', "", ("tests/policies/test_rego.py",)),
+    Mutant(
+        _CONSTRAINTS,
+        "\tnot ended(agreement)\n\tnot agreement.spent\n",
+        "\tnot agreement.spent\n",
+        ("tests/policies/test_rego.py",),
+    ),
+)
