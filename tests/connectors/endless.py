@@ -69,7 +69,7 @@ def bomb(total: int, begin: bytes = b"", *, kind: str = "gzip") -> BinaryIO:
 
 CASES: dict[str, tuple[dict[str, Any], Callable[[], BinaryIO], str]] = {
     "endless line": ({"kind": "csv"}, lambda: endless(b"a,b\n", b"x"), "length"),
-    "open quote": ({"kind": "csv"}, lambda: endless(b'a,b\n"', b"x" * 99 + b"\n", 3 * MB), "length"),
+    "open quote": ({"kind": "csv"}, lambda: endless(b'a,b\n"', b"x" * 99 + b"\n", 3 * MB), "quoting"),
     "gzip bomb": ({"kind": "csv", "max_expanded": 40 * MB}, lambda: bomb(80 * MB, b"a\n1\n"), "expanded"),
     "zip bomb": ({"kind": "csv", "max_expanded": 40 * MB}, lambda: bomb(80 * MB, b"a\n1\n", kind="zip"), "expanded"),
     "endless JSON text": ({"kind": "json"}, lambda: endless(b'[{"a":"', b"x"), "length"),

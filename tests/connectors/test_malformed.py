@@ -64,7 +64,8 @@ def rules(raw: bytes, **spec: Any) -> list[str]:
         (b'{"type":"Topology"}', {"kind": "topojson"}, ["topojson"]),
         (b'{"type":"FeatureCollection"}', {"kind": "cityjson"}, ["cityjson"]),
         (json.dumps(cityjson()).encode(), {"kind": "cityjson", "crs": "EPSG:4326"}, ["crs", "crs", "crs"]),
-        (json.dumps({**cityjson(), "vertices": [[1, 2, 3]]}).encode(), {"kind": "cityjson"}, ["geometry", "geometry", "record"]),
+        (json.dumps({**cityjson(), "vertices": [[1, 2, 3]]}).encode(), {"kind": "cityjson"},
+         ["geometry", "geometry", "record"]),
         (b"<CityModel><cityObjectMember>", {"kind": "citygml"}, ["xml"]),
     ],
 )  # fmt: skip
