@@ -107,8 +107,9 @@ async def _assess(settings: Settings, once: bool) -> bool:
 
 @app.command()
 def schemas(folder: Annotated[Path, typer.Argument(help="Where to write.")] = Path("ontologies/schemas")) -> None:
-    """Write the JSON schema of evidence from its typed model."""
-    print(write_schemas(folder))
+    """Write the JSON schemas of evidence, systems, roadmap and pilots from their typed models."""
+    for path in write_schemas(folder):
+        print(path)
 
 
 @app.command()

@@ -11,7 +11,8 @@ from fastapi.staticfiles import StaticFiles
 from catalog.broker import Broker
 from catalog.catalogue import Reader
 from catalog.city import read_city
-from catalog.http import ckan, dcat, health, problems, readiness, routes, search, sparql
+from catalog.enter import enter_systems
+from catalog.http import ckan, dcat, health, problems, readiness, register, roadmap, routes, search, sparql
 from catalog.http.headers import HeadAsGet, SecurityHeaders
 from catalog.portal import pages
 from catalog.portal.live import LiveMap
@@ -39,6 +40,8 @@ def create_app(settings: Settings | None = None, trust_settings: PolicySettings 
                 app.state.reader = Reader(
                     pool, read_city(settings.city), settings.catalog_url, settings.broker_for_others
                 )
+                app.state.use = register.UseOfData()
+                await enter_systems(settings, pool, app.state.trust_pool)
                 app.state.sparql = sparql.Endpoint(settings.sparql_timeout_s)
                 app.state.live = LiveMap(public, settings.live_ttl_s, settings.live_most)
                 yield
@@ -60,6 +63,8 @@ def create_app(settings: Settings | None = None, trust_settings: PolicySettings 
         search.router,
         ckan.router,
         sparql.router,
+        register.router,
+        roadmap.router,
         routes.router,
         pages.router,
     ):

@@ -22,6 +22,7 @@ from catalog.city import City
 from catalog.dataset import Dataset, Harvest, TypeCount, datasets
 from catalog.evidence import Verdict
 from catalog.harvest import counted
+from catalog.pilots import judge_roadmap
 from catalog.readiness import assess
 from catalog.reading import read, sources
 from catalog.settings import Settings
@@ -62,6 +63,7 @@ class Assessor:
         self._next = 0
         self._indexed: tuple[Dataset, ...] = ()
         self._index_again = _EPOCH
+        self._plan_again = _EPOCH
 
     async def once(self, conn: Conn) -> list[Verdict]:
         """One round on a connection that holds the lock. Raises one of the errors in `_AWAY`."""
@@ -76,6 +78,9 @@ class Assessor:
             key = await self._signing(conn)
             changed = await rounds.save(conn, harvests, verdicts, now, key.sign)
             await self._index(conn, city, harvests, now)
+            if now >= self._plan_again:
+                await judge_roadmap(conn, self._http, self._broker, settings, verdicts)
+                self._plan_again = now + timedelta(seconds=settings.roadmap_interval_s)
         for verdict in verdicts:
             _GOVERNED.labels(verdict.domain).set(verdict.status == "governed")
             if verdict.domain in changed:

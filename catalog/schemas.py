@@ -1,15 +1,17 @@
-"""The JSON schema of evidence, written from the typed model: `python -m catalog schemas`."""
+"""The JSON schemas of evidence and of the catalog's files in the city folder: `python -m catalog schemas`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import orjson
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from catalog.readiness import Evidence
+from catalog.register import registration_schema, system_schema
+from catalog.roadmap import Pilot, Plan
 
-__all__ = ["evidence_schema", "write_schemas"]
+__all__ = ["documents", "evidence_schema", "write_schemas"]
 
 _FILE = "evidence.json"
 
@@ -29,8 +31,27 @@ def evidence_schema() -> bytes:
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SORT_KEYS)
 
 
-def write_schemas(folder: Path) -> Path:
-    """Write the schema into the folder."""
-    path = folder / _FILE
-    path.write_bytes(evidence_schema())
-    return path
+def _of(model: type[BaseModel], name: str) -> bytes:
+    document = model.model_json_schema(by_alias=True) | {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"https://datapolis.example/schemas/{name}",
+    }
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SORT_KEYS)
+
+
+def documents() -> dict[str, bytes]:
+    """Every schema of the catalog's, by the name of its file."""
+    return {
+        _FILE: evidence_schema(),
+        "algorithm-registration.json": registration_schema(),
+        "system.json": system_schema(),
+        "roadmap.json": _of(Plan, "roadmap.json"),
+        "pilot.json": _of(Pilot, "pilot.json"),
+    }
+
+
+def write_schemas(folder: Path) -> list[Path]:
+    """Write the schemas into the folder."""
+    for name, document in documents().items():
+        (folder / name).write_bytes(document)
+    return [folder / name for name in documents()]

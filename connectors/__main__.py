@@ -37,7 +37,7 @@ from connectors.remap import RecordMapper
 from connectors.remap import replay as replay_feed
 from connectors.run import Supervisor
 from connectors.settings import ConnectorSettings
-from connectors.specs.push import PushSource
+from connectors.specs.push import Received
 from connectors.state import FeedState
 from connectors.things import read_thing
 from connectors.trial import Trial, try_file, try_source
@@ -119,7 +119,7 @@ async def _run(feeds: list[Feed], settings: ConnectorSettings, *, shown: bool) -
         received = push_app({feed.feed: feed for feed in feeds}, supervisor.inbox)
         door = web.AppRunner(received, access_log=None)
         await door.setup()
-        if any(isinstance(feed.source, PushSource) for feed in feeds):
+        if any(isinstance(feed.source, Received) for feed in feeds):
             await web.TCPSite(door, settings.push_host, settings.push_port).start()
         log.info("connectors started", feeds=[feed.feed for feed in feeds], admin_port=settings.admin_port)
         watching = asyncio.create_task(show_progress(supervisor, sys.stderr)) if shown else None

@@ -22,6 +22,7 @@ from connectors.specs.formats import FormatDecoder, Packed
 from connectors.specs.protocols import GtfsRtDecoder, LorawanDecoder, ProtocolDecoder
 from connectors.specs.push import PushSource
 from connectors.specs.sources import FileSource, GbfsSource, HttpSource, MqttSource
+from connectors.specs.systems import OneM2MSource, OpcUaSource, SftpSource, SqlSource
 
 __all__ = [
     "Attribute",
@@ -64,7 +65,18 @@ class JsonDecoder(Packed):
     max_records: int = Field(default=100_000, gt=0)
 
 
-Source = Annotated[MqttSource | HttpSource | GbfsSource | FileSource | PushSource, Field(discriminator="kind")]
+Source = Annotated[
+    MqttSource
+    | HttpSource
+    | GbfsSource
+    | FileSource
+    | PushSource
+    | SqlSource
+    | SftpSource
+    | OpcUaSource
+    | OneM2MSource,
+    Field(discriminator="kind"),
+]
 Decoder = Annotated[CsvDecoder | JsonDecoder | ProtocolDecoder | FormatDecoder, Field(discriminator="kind")]
 
 

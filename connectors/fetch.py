@@ -24,9 +24,14 @@ from connectors.sources.files import FileWatch
 from connectors.sources.gbfs import GbfsPoll
 from connectors.sources.http import HttpPoll
 from connectors.sources.mqtt import MqttSubscription
+from connectors.sources.onem2m import OneM2MSubscription
+from connectors.sources.opcua import OpcUaSubscription
 from connectors.sources.payload import Messages, Payload, Source
+from connectors.sources.sftp import SftpFolder
+from connectors.sources.sql import SqlPoll
 from connectors.specs.push import PushSource
 from connectors.specs.sources import GbfsSource
+from connectors.specs.systems import OneM2MSource, OpcUaSource, SftpSource, SqlSource
 from connectors.state import FeedState, domain_key
 
 __all__ = ["Fetcher", "Minimised", "open_source", "prepare"]
@@ -41,20 +46,28 @@ Minimised = tuple[str, dict[str, Any]] | Rejection
 
 def open_source(feed: Feed, settings: ConnectorSettings, inbox: Inbox | None = None) -> Source:
     """Make the source of a declaration; nothing is opened yet. Pushed feeds come through the process's inbox."""
-    match feed.source:
-        case FileSource() as spec:
+    spec, allow = feed.source, settings.egress_allow
+    match spec:
+        case FileSource():
             return FileWatch(spec)
-        case HttpSource() as spec:
-            return HttpPoll(spec, settings.egress_allow)
-        case GbfsSource() as spec:
-            return GbfsPoll(spec, settings.egress_allow)
-        case PushSource() as spec:
+        case HttpSource():
+            return HttpPoll(spec, allow)
+        case GbfsSource():
+            return GbfsPoll(spec, allow)
+        case SqlSource():
+            return SqlPoll(spec, allow)
+        case SftpSource():
+            return SftpFolder(spec, allow)
+        case OpcUaSource():
+            return OpcUaSubscription(spec, allow)
+        case MqttSource():
+            return MqttSubscription(spec, settings.mqtt, f"{settings.topic_prefix}datapolis-{feed.feed}", allow)
+        case PushSource() | OneM2MSource():
             if inbox is None:
                 raise FeedError(f"{feed.feed}: receives what others send; try it with --sample FILE")
+            if isinstance(spec, OneM2MSource):
+                return OneM2MSubscription(feed.feed, spec, allow, inbox)
             return PushDoor(feed.feed, spec.waiting, inbox)
-        case MqttSource() as spec:
-            name = f"{settings.topic_prefix}datapolis-{feed.feed}"
-            return MqttSubscription(spec, settings.mqtt, name, settings.egress_allow)
 
 
 def prepare(feed: Feed, settings: ConnectorSettings) -> Callable[[Decoded], Minimised]:

@@ -32,13 +32,13 @@ def decode_ngsi(stream: BinaryIO, name: str, spec: NgsiDecoder) -> Iterator[Deco
     except orjson.JSONDecodeError:
         yield rejected(name, "json", "", "the bytes are no JSON document", raw)
         return
-    data = message.get("data") if isinstance(message, dict) else None
+    data = message.get("data") if isinstance(message, dict) else message  # a query's answer is a plain list
     if isinstance(data, dict) and data.get("type") == "FeatureCollection":
         data = data.get("features")
     if not isinstance(data, list):
         yield rejected(name, "notification", "data", "a notification has a list of entities in data", raw)
         return
-    notified = message.get("notifiedAt")
+    notified = message.get("notifiedAt") if isinstance(message, dict) else None
     for at, entity in enumerate(data):
         if at >= spec.max_entities:
             yield rejected(f"{name}#{at}", "records", "", f"more than {spec.max_entities} entities", raw)

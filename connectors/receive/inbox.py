@@ -45,19 +45,19 @@ class Door:
         except TimeoutError as error:
             raise Busy("Kafka did not answer in time") from error
 
-    async def messages(self) -> AsyncIterator[Messages]:
-        """Yield what is handed in, as much as waits; on leaving, those not taken are told to come again."""
-        try:
-            while True:
-                self._out = [await self._queue.get()]
-                while not self._queue.empty() and len(self._out) < _TOGETHER:
-                    self._out.append(self._queue.get_nowait())
-                payloads = tuple(Payload(one.name, io.BytesIO(one.body)) for one in self._out)
-                yield Messages(payloads, self._taken)
-        finally:
-            while not self._queue.empty():
-                self._out.append(self._queue.get_nowait())
-            _tell(self._out, Busy("the feed stopped before Kafka held this"))
+    async def messages(self) -> Messages:
+        """Wait for what is handed in, and return as much as waits."""
+        self._out = [await self._queue.get()]
+        while not self._queue.empty() and len(self._out) < _TOGETHER:
+            self._out.append(self._queue.get_nowait())
+        return Messages(tuple(Payload(one.name, io.BytesIO(one.body)) for one in self._out), self._taken)
+
+    def close(self) -> None:
+        """Tell those whose requests Kafka does not hold to come again."""
+        while not self._queue.empty():
+            self._out.append(self._queue.get_nowait())
+        _tell(self._out, Busy("the feed stopped before Kafka held this"))
+        self._out = []
 
     async def _taken(self) -> None:
         _tell(self._out, None)
@@ -100,17 +100,27 @@ class PushDoor:
 
     def __init__(self, feed: str, waiting: int, inbox: Inbox) -> None:
         self._feed, self._waiting, self._inbox = feed, waiting, inbox
+        self._door: Door | None = None
+
+    def open(self) -> Door:
+        """Open the door, if it is not open yet."""
+        if self._door is None:
+            self._door = Door(self._waiting)
+            self._inbox.open(self._feed, self._door)
+        return self._door
+
+    def close(self) -> None:
+        """Let nobody in any more; who waits is told to come again."""
+        if self._door is not None:
+            self._inbox.close(self._feed, self._door)
+            self._door.close()
+            self._door = None
 
     async def payloads(self, place: dict[str, Any]) -> AsyncIterator[Messages]:
         """Open the door, yield requests, and close it at the end."""
-        door = Door(self._waiting)
-        self._inbox.open(self._feed, door)
+        door = self.open()
         try:
-            messages = door.messages()
-            try:
-                async for one in messages:
-                    yield one
-            finally:
-                await messages.aclose()  # type: ignore[attr-defined]
+            while True:
+                yield await door.messages()
         finally:
-            self._inbox.close(self._feed, door)
+            self.close()

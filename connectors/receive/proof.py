@@ -9,7 +9,7 @@ import hmac
 from collections.abc import Mapping
 
 from connectors.specs.closed import revealed
-from connectors.specs.push import Auth, BasicAuth, BearerAuth, HeaderAuth, HmacAuth, StandardWebhooks
+from connectors.specs.push import Auth, BasicAuth, BearerAuth, HeaderAuth, HmacAuth, QueryAuth, StandardWebhooks
 
 __all__ = ["CHALLENGES", "needs_body", "proven"]
 
@@ -22,8 +22,8 @@ def needs_body(auth: Auth) -> bool:
     return isinstance(auth, HmacAuth | StandardWebhooks)
 
 
-def proven(auth: Auth, headers: Mapping[str, str], body: bytes, now: float) -> bool:
-    """Say whether headers (and body, where it is signed) carry the proof; `now` in seconds since 1970."""
+def proven(auth: Auth, headers: Mapping[str, str], query: Mapping[str, str], body: bytes, now: float) -> bool:
+    """Say whether headers, query (or the body, where it is signed) carry the proof; `now` in seconds since 1970."""
     match auth:
         case BearerAuth():
             return _same(headers.get("Authorization", ""), f"Bearer {revealed(auth.token)}")
@@ -32,6 +32,8 @@ def proven(auth: Auth, headers: Mapping[str, str], body: bytes, now: float) -> b
             return _same(headers.get("Authorization", ""), "Basic " + base64.b64encode(pair).decode())
         case HeaderAuth():
             return _same(headers.get(auth.name, ""), revealed(auth.value))
+        case QueryAuth():
+            return _same(query.get(auth.name, ""), revealed(auth.value))
         case HmacAuth():
             return _signed(auth, headers, body, now)
         case StandardWebhooks():

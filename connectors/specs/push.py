@@ -8,7 +8,17 @@ from pydantic import Field
 
 from connectors.specs.closed import Closed, Duration, Secret
 
-__all__ = ["Auth", "BasicAuth", "BearerAuth", "HeaderAuth", "HmacAuth", "PushSource", "StandardWebhooks"]
+__all__ = [
+    "Auth",
+    "BasicAuth",
+    "BearerAuth",
+    "HeaderAuth",
+    "HmacAuth",
+    "PushSource",
+    "QueryAuth",
+    "Received",
+    "StandardWebhooks",
+]
 
 
 class BearerAuth(Closed):
@@ -34,6 +44,14 @@ class HeaderAuth(Closed):
     value: Secret
 
 
+class QueryAuth(Closed):
+    """A secret in the address, `?token=..`, for senders that can do nothing else. Keep it out of proxies' logs."""
+
+    kind: Literal["query"]
+    name: str = Field(default="token", pattern=r"^[A-Za-z0-9_-]+$")
+    value: Secret
+
+
 class HmacAuth(Closed):
     """A signature over the body by a shared secret; with `timestamp`, over `<timestamp>.<body>`, for a while."""
 
@@ -55,15 +73,22 @@ class StandardWebhooks(Closed):
     tolerance: Duration = Field(default=300.0, gt=0)
 
 
-Auth = Annotated[BearerAuth | BasicAuth | HeaderAuth | HmacAuth | StandardWebhooks, Field(discriminator="kind")]
+Auth = Annotated[
+    BearerAuth | BasicAuth | HeaderAuth | QueryAuth | HmacAuth | StandardWebhooks, Field(discriminator="kind")
+]
 """How a sender proves who it is; there is no endpoint without."""
 
 
-class PushSource(Closed):
-    """Receive at `/push/<feed>`; a request is answered once Kafka holds it, and with 503 where that is not possible."""
+class Received(Closed):
+    """What every feed that is sent to says: who may send, and how much."""
 
-    kind: Literal["push"]
     auth: Auth
     max_bytes: int = Field(default=1_000_000, gt=0)
     waiting: int = Field(default=200, gt=0, description="requests that may wait for Kafka; more get 503")
     timeout: Duration = Field(default=10.0, gt=0, description="longest wait for Kafka")
+
+
+class PushSource(Received):
+    """Receive at `/push/<feed>`; a request is answered once Kafka holds it, and with 503 where that is not possible."""
+
+    kind: Literal["push"]

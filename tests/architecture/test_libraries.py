@@ -27,7 +27,14 @@ DRIVER_ERRORS = (
 # Library -> prefixes of the modules that may import it at run time. Libraries that are not named may live anywhere
 # outside broker.core.
 HOMES: dict[str, tuple[str, ...]] = {
-    "asyncpg": ("broker.store", "policies.store", "catalog.store", "docker.migrate", *DRIVER_ERRORS),
+    "asyncpg": (
+        "broker.store",
+        "policies.store",
+        "catalog.store",
+        "connectors.sources.sql",
+        "docker.migrate",
+        *DRIVER_ERRORS,
+    ),
     "pyld": ("broker.ld",),
     "rdflib": ("catalog", "ontologies"),
     "pyshacl": ("catalog", "ontologies"),

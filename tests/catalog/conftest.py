@@ -33,6 +33,8 @@ from catalog.store.connect import open_pool
 from catalog.verify import Report, verify
 from docker.local.stack import ROOT
 from policies.agreements.lifecycle import apply_domains
+from policies.audit.checkpoint import LogKey
+from policies.audit.seal import seal_once
 from policies.city import open_city
 from policies.egress import session
 from policies.issuer.clients import client_secrets
@@ -100,6 +102,19 @@ class City:
         wrong = {f.domain for f in report.findings}
         held = [f"{domain}: {status}" for domain, status in report.verdicts if domain not in wrong]
         return held, [f"{f.domain}: {f.gate}: {f.text}" for f in report.findings]
+
+    def seal(self) -> None:
+        """Put the audit records that wait into the log, as the sealer does."""
+
+        async def run() -> None:
+            conn = await connect(self.database.dsn("policies"))
+            try:
+                key = LogKey.load("test/log", Path(self.environment["DATAPOLIS_STATE"]) / "log.key")
+                await seal_once(conn, key)
+            finally:
+                await conn.close()
+
+        asyncio.run(run())
 
     def apply_domains(self) -> None:
         """Bring the domains of the folder into force."""

@@ -8,10 +8,12 @@ from typing import Any
 import jsonschema
 import orjson
 import pytest
+import yaml
 
 from catalog.portal.view import evidence_json
 from catalog.readiness import Evidence
-from catalog.schemas import evidence_schema
+from catalog.schemas import documents, evidence_schema
+from docker.local.stack import ROOT
 from ontologies import load
 
 AT = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
@@ -42,6 +44,27 @@ def validate(found: dict[str, Any]) -> None:
 
 def test_the_file_is_up_to_date() -> None:
     assert load.schema_path("evidence").read_bytes() == evidence_schema()
+
+
+@pytest.mark.parametrize("name", sorted(documents()))
+def test_each_schema_is_written_and_valid(name: str) -> None:
+    """The file is up to date, and is a schema."""
+    assert load.schema_path(name.removesuffix(".json")).read_bytes() == documents()[name]
+    jsonschema.Draft202012Validator.check_schema(orjson.loads(documents()[name]))
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("systems/bus-arrivals.yaml", "system.json"),
+        ("roadmap.yaml", "roadmap.json"),
+        ("pilots/request-routing.yaml", "pilot.json"),
+    ],
+)
+def test_the_sample_citys_files_obey_their_schemas(file: str, name: str) -> None:
+    """As an editor with the schema would see them."""
+    given = orjson.loads(orjson.dumps(yaml.safe_load((ROOT / "city" / file).read_text())))
+    jsonschema.Draft202012Validator(orjson.loads(documents()[name])).validate(given)
 
 
 def test_what_is_published_is_valid() -> None:

@@ -157,19 +157,19 @@ def test_signatures() -> None:
         "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek", "webhook-timestamp": "1614265330",
         "webhook-signature": "v1,bm9ldHU5OTk= v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
     }  # fmt: skip
-    assert proven(auth, given, body, 1614265330)
-    assert not proven(auth, given, body + b" ", 1614265330)
-    assert not proven(auth, given, body, 1614265330 + 301)
+    assert proven(auth, given, {}, body, 1614265330)
+    assert not proven(auth, given, {}, body + b" ", 1614265330)
+    assert not proven(auth, given, {}, body, 1614265330 + 301)
     timed = HmacAuth.model_validate({"kind": "hmac", "secret": "s", "header": "X-Sig", "timestamp": "X-At",
                                      "encoding": "base64"})  # fmt: skip
     at = str(int(time.time()))
     made = base64.b64encode(hmac.digest(b"s", f"{at}.x".encode(), "sha256")).decode()
-    assert proven(timed, {"X-Sig": made, "X-At": at}, b"x", time.time())
-    assert not proven(timed, {"X-Sig": made, "X-At": str(int(at) + 1)}, b"x", time.time())
-    assert not proven(timed, {"X-Sig": made}, b"x", time.time())
+    assert proven(timed, {"X-Sig": made, "X-At": at}, {}, b"x", time.time())
+    assert not proven(timed, {"X-Sig": made, "X-At": str(int(at) + 1)}, {}, b"x", time.time())
+    assert not proven(timed, {"X-Sig": made}, {}, b"x", time.time())
 
 
 def test_an_unset_secret_opens_nothing() -> None:
     auth = BearerAuth.model_validate({"kind": "bearer", "token": "${NOT_SET}"})
     with pytest.raises(FeedError, match="NOT_SET"):
-        proven(auth, {"Authorization": "Bearer ${NOT_SET}"}, b"", 0)
+        proven(auth, {"Authorization": "Bearer ${NOT_SET}"}, {}, b"", 0)

@@ -77,14 +77,19 @@ MUTANTS: tuple[Mutant, ...] = (
         MEMORY,
     ),
     Mutant(_NARROW, "granted = TRUE if all_grant else", "granted = TRUE if granting else", MEMORY),
-    Mutant(_NARROW, "return _not(_gate(item, visible))", "return _not(item)", ("tests/broker/core/test_narrow.py",)),
+    Mutant(
+        _NARROW, "return _not(_gate(item, visible, access))", "return _not(item)", ("tests/broker/core/test_narrow.py",)
+    ),
     Mutant(_NARROW, "return _all_of((node, visible(path.attr)))", "return node", MEMORY),
     Mutant(_NARROW, "return _all_of((node, visible(attr)))", "return node", MEMORY),
     Mutant(
         _NARROW, "groups.setdefault(visible(attr), []).append(attr)", "groups.setdefault(TRUE, []).append(attr)", MEMORY
     ),
     Mutant(
-        _NARROW, "where=_all_of((gated, entity_visible(access, known | _known_types(gated))))", "where=gated", MEMORY
+        _NARROW,
+        "where = _all_of((gated, entity_visible(access, known | _known_types(gated))))",
+        "where = gated",
+        MEMORY,
     ),
     Mutant(
         _NARROW, "    if not grants or any(one.attrs == ALL for one in prohibitions):\n", "    if not grants:\n", MEMORY
@@ -150,8 +155,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(_GEO, "AND g.attr = {attr} AND {condition})", "AND {condition} OR g.attr = {attr})", HTTP),
     Mutant(
         _PAGES,
-        'WHERE {_ALIVE} AND {where.sql}", *where.params)',
-        'WHERE {_ALIVE} AND ({where.sql} OR TRUE)", *where.params)',
+        'WHERE {alive} AND {where.sql}", *where.params)',
+        'WHERE {alive} AND ({where.sql} OR TRUE)", *where.params)',
         HTTP,
     ),
     # discovery
@@ -170,9 +175,9 @@ MUTANTS: tuple[Mutant, ...] = (
         HTTP,
     ),
     # routes
-    Mutant(_ENTITIES, "if mask is None or (types is not None", "if (types is not None", HTTP),
+    Mutant(_ENTITIES, "return None if mask is None else View(", "return View(", HTTP),
     Mutant(_ENTITIES, "narrow(query, access), filters.nodes", "query, filters.nodes", HTTP),
-    Mutant(_ROUTES, "view.mask.shows(name) and name in show.projection.attrs", "name in show.projection.attrs", HTTP),
+    Mutant(_ROUTES, "any(view.mask.shows(name) and wanted.keeps(name)", "any(wanted.keeps(name)", HTTP),
     Mutant(
         _RENDER,
         "for place, name in enumerate(names) if row.mask.shows(name))",
