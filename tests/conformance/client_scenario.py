@@ -38,7 +38,8 @@ def main(folder: str, url: str) -> dict[str, Any]:
     }
     one = call("consumption.retrieve_entity", "urn:ngsi-ld:Bus:1").parsed.to_dict()
     found["retrieve"] = one == BUS
-    change = models.EntityFragment.from_dict({"speed": {"type": "Property", "value": 34}})
+    faster = {"type": "Property", "value": 34, "observedAt": "2026-05-01T10:01:00Z"}
+    change = models.EntityFragment.from_dict({"speed": faster})
     found["merge"] = call("provision.merge_entity", "urn:ngsi-ld:Bus:1", body=change).status_code
     more = models.EntityFragment.from_dict({"line": {"type": "Property", "value": "7"}})
     found["append"] = call("provision.append_attributes", "urn:ngsi-ld:Bus:1", body=more).status_code
