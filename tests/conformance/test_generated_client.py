@@ -17,8 +17,8 @@ from tests.fixtures.engines import missing
 _UV = str(ROOT / ".uv" / "bin" / "uv")
 # Tools of this test alone, kept apart from our dependencies; uv keeps them after the first run.
 _GENERATOR = ("tool", "run", "--quiet", "--from", "openapi-python-client==0.29.1", "openapi-python-client")
-_CLIENT = ("run", "--quiet", "--no-project", "--with", "httpx==0.28.1", "--with", "attrs==26.1.0")
-_CLIENT += ("--with", "python-dateutil==2.9.0.post0", "python")
+_LIBRARIES = ("--with", "httpx==0.28.1", "--with", "attrs==26.1.0", "--with", "python-dateutil==2.9.0.post0")
+_CLIENT = ("run", "--quiet", "--no-project", *_LIBRARIES, "python")
 
 
 def _run(*command: str) -> subprocess.CompletedProcess[str]:

@@ -18,11 +18,11 @@ from docker.local.stack import LOCAL, ROOT
 from tests.bench.environment import database
 from tests.conformance.robot import cases as robot
 from tests.conformance.robot import suite as suites
-from tests.conformance.robot.broker import fresh_broker
+from tests.conformance.robot.broker import emptied, fresh_broker
 from tests.conformance.robot.cases import Case, Outcome
 from tests.conformance.robot.contexts import serving
 from tests.conformance.robot.governed import Counted, governing, suite_types
-from tests.conformance.robot.results import Run, report, unexplained
+from tests.conformance.robot.results import Run, report, subgroup, unexplained
 from tests.fixtures.broker import free_port
 from tests.fixtures.postgres import Database
 
@@ -83,26 +83,28 @@ def _run(access: str, python: Path, suite: Path, chosen: list[Case], contexts_ur
     filters: dict[str, int] = {}
     types = suite_types(suite)
     with _progress(access, len(chosen)) as advance:
-        for folder, group in groupby(chosen, key=lambda case: case.folder):
-            of_folder = list(group)
-            work = WORK / access / folder.replace("/", "-")
-            with _broker(access, types, folder) as (url, counted):
-                values = suites.variables(url, contexts_url, (free_port(), free_port(), free_port(), free_port()))
-                suites.write_variables(suite, values)
-                outcomes |= robot.run_folder(python, suite, of_folder, values, work)
+        for row, group in groupby(chosen, key=subgroup):
+            with _broker(access, types, row) as (url, found, counted):
+                for folder, cases in groupby(group, key=lambda case: case.folder):
+                    emptied(found)
+                    of_folder = list(cases)
+                    values = suites.variables(url, contexts_url, (free_port(), free_port(), free_port(), free_port()))
+                    suites.write_variables(suite, values)
+                    work = WORK / access / folder.replace("/", "-")
+                    outcomes |= robot.run_folder(python, suite, of_folder, values, work)
+                    advance(folder, len(of_folder))
                 if counted is not None:
-                    decisions[folder], filters[folder] = counted.read()
-            advance(folder, len(of_folder))
+                    decisions[row], filters[row] = counted.read()
     return Run(access, outcomes, decisions, filters)
 
 
 @contextmanager
-def _broker(access: str, types: list[str], folder: str) -> Iterator[tuple[str, Counted | None]]:
+def _broker(access: str, types: list[str], row: str) -> Iterator[tuple[str, Database, Counted | None]]:
     with ExitStack() as stack:
         found: Database = stack.enter_context(database())
-        counted = stack.enter_context(governing(found, types, folder)) if access == "governed" else None
+        counted = stack.enter_context(governing(found, types, row)) if access == "governed" else None
         environment = counted.environment if counted is not None else {"DATAPOLIS_ACCESS": "open"}
-        yield stack.enter_context(fresh_broker(found, environment)), counted
+        yield stack.enter_context(fresh_broker(found, environment)), found, counted
 
 
 @contextmanager

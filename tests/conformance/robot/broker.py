@@ -1,22 +1,42 @@
-"""A broker of its own for each folder of cases: a fresh database, the HTTP server and the sweeper of what expires."""
+"""A broker of its own for each row of the table: a fresh database, the HTTP server and the sweeper of what expires."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+import asyncpg
+
 from docker.local.stack import ROOT
 from tests.fixtures.broker import broker_process, free_port
 from tests.fixtures.postgres import Database
 
-__all__ = ["API", "fresh_broker"]
+__all__ = ["API", "emptied", "fresh_broker"]
 
 API = "/ngsi-ld/v1"
 # The least page of the temporal API at which the suite's cases of paging by time page.
 _SETTINGS = {"DATAPOLIS_LOG_LEVEL": "error", "DATAPOLIS_EXPIRE_EVERY_S": "0.5", "DATAPOLIS_BATCH_MAX": "1000"}
+
+
+def emptied(database: Database) -> None:
+    """Empty every tenant's store: cases leave things behind that those of the next folder would count."""
+    asyncio.run(_empty(database))
+
+
+async def _empty(database: Database) -> None:
+    connection = await asyncpg.connect(database.dsn("admin"), timeout=10)
+    try:
+        tables = await connection.fetch(
+            "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables WHERE schemaname ~ '^t_[0-9a-f]{16}$'"
+        )
+        if tables:
+            await connection.execute(f"TRUNCATE {', '.join(table['name'] for table in tables)} CASCADE")
+    finally:
+        await connection.close(timeout=10)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import yaml
 
 from tests.conformance.robot.cases import Case, Outcome
 
-__all__ = ["Run", "explanations", "group", "report", "unexplained"]
+__all__ = ["Run", "explanations", "group", "report", "subgroup", "unexplained"]
 
 _HERE = Path(__file__).parent
 FLOOR = 0.98
@@ -35,7 +35,8 @@ def group(case: Case) -> str:
 
 def subgroup(case: Case) -> str:
     """Give the row of a case: the first three folders."""
-    return "/".join(case.folder.split("/")[:3])
+    parts = case.folder.split("/")
+    return "/".join(parts[: 2 if parts[0] == "CommonBehaviours" else 3])
 
 
 def explanations() -> dict[str, str]:
@@ -67,7 +68,7 @@ def report(runs: Sequence[Run], suite_commit: str) -> str:
         "# The NGSI-LD conformance suite, case by case",
         "",
         "Written by `make conformance SUITE=PATH`, which repeats it offline. Suite: marek-mraz/ngsi-ld-test-suite",
-        f"(ETSI's suite with extensions) at `{suite_commit}`; a fresh database for each folder. *open*: no policies.",
+        f"(ETSI's suite with extensions) at `{suite_commit}`; a fresh database for each row. *open*: no policies.",
         "*governed*: policies enforced, the anonymous party with one grant per type, each with a filter that is true",
         "of the suite's data; *decisions* are those audited, *filtered* SQL statements that carried a grant's filter.",
         "",
