@@ -143,8 +143,9 @@ def _kept(request: Request, name: str) -> bool:
 
 
 def _of_dataset(value: Any, dataset: str) -> Any:
+    """Give the instances of a dataset: one stands alone, none is None."""
     kept = [one for one in (value if isinstance(value, list) else [value]) if one.get("datasetId") == dataset]
-    return kept or None
+    return kept[0] if len(kept) == 1 else kept or None
 
 
 # ---- discovery

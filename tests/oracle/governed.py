@@ -127,7 +127,7 @@ def _written(agreement: Agreement) -> dict[str, Any]:
     begin, end = _TIMES[agreement.time]
     return {
         "@context": ["http://www.w3.org/ns/odrl.jsonld", "../context.jsonld"],
-        "@type": "Agreement",
+        "@type": "Offer" if agreement.status == "offered" else "Agreement",
         "uid": agreement.uid,
         "profile": "https://datapolis.example/ns/trust",
         "version": 1,
