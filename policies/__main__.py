@@ -20,6 +20,7 @@ from policies.audit.seal import Sealer
 from policies.audit.serve import serve
 from policies.city import CityFolder, open_city
 from policies.clerk.rounds import Clerk
+from policies.desk_commands import desk_app
 from policies.domains import CityFileError
 from policies.issuer.app import Issuer, NotLoopback, listen_at
 from policies.issuer.clients import client_secrets
@@ -38,6 +39,7 @@ app.add_typer(domains_app, name="domains")
 app.add_typer(agreements_app, name="agreements")
 app.add_typer(agreement_app, name="agreement")
 app.add_typer(keys_app, name="keys")
+app.add_typer(desk_app, name="desk")
 
 Folder = Annotated[Path | None, typer.Argument(help="city folder (default: DATAPOLIS_CITY)")]
 By = Annotated[str, typer.Option(help="the party that acts, for the audit log")]
@@ -168,7 +170,8 @@ def seal() -> None:
 
 @app.command()
 def token(
-    party: Annotated[str, typer.Option(help="party of the city, e.g. urn:party:rideflow")],
+    party: Annotated[str | None, typer.Option(help="party of the city, e.g. urn:party:rideflow")] = None,
+    client: Annotated[str | None, typer.Option(help="demo client of city.yaml, in place of a party")] = None,
     purpose: Annotated[list[str] | None, typer.Option(help="dpv: term or IRI; may repeat")] = None,
     tier: Annotated[str | None, typer.Option(help="default: the tier of the party's demo client")] = None,
     role: Annotated[list[str] | None, typer.Option(help="default: the roles of the party's demo client")] = None,
@@ -177,10 +180,12 @@ def token(
     """Print a token of the development issuer for a party of the city."""
     settings = PolicySettings()
     clients = _city(settings.city).city.clients
-    name, client = next(((n, c) for n, c in clients.items() if c.party == party), ("cli", None))
-    if client is None and tier is None:
+    if (party is None) == (client is None) or (client is not None and client not in clients):
+        _fail(f"name a --party, or a --client among {', '.join(clients)}")
+    name, known = next(((n, c) for n, c in clients.items() if n == client or c.party == party), ("cli", None))
+    if known is None and tier is None:
         _fail(f"{party} has no demo client in city.yaml; name its --tier")
-    wanted = purpose if purpose is not None else (client.purposes if client else [])
+    wanted = purpose if purpose is not None else (known.purposes if known else [])
     for item in wanted:
         if not purposes.known(purposes.iri(item)):
             _fail(f"{item} is no purpose of DPV; see ontologies/vocab/dpv-purposes.ttl")
@@ -189,10 +194,10 @@ def token(
             claims(
                 settings.issuer,
                 settings.audience,
-                party,
-                tier or (client.tier if client else "public"),
+                known.party if known else str(party),
+                tier or (known.tier if known else "public"),
                 sub=name,
-                roles=role if role is not None else (client.roles if client else []),
+                roles=role if role is not None else (known.roles if known else []),
                 purposes=[purposes.iri(item) for item in wanted],
                 ttl_s=ttl,
             )

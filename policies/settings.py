@@ -49,6 +49,7 @@ class PolicySettings(BaseSettings):
     opa_timeout_s: float = Field(default=0.9, gt=0, description="longest wait for OPA or for the revision")
     seal_every_s: float = Field(default=1.0, gt=0, le=5, description="time between two checkpoints of the audit log")
     log_origin: str = Field(default="datapolis.example/trust/log", description="the audit log's name in checkpoints")
+    token: SecretStr = Field(default=SecretStr(""), description="bearer token of the commands at the trust's desk")
     smtp_url: SecretStr = Field(
         default=SecretStr(""), description="mail server for notices: smtp://user:password@host:587; empty: no mail"
     )

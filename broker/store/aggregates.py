@@ -10,9 +10,9 @@ where that does not hold; only those attributes are aggregated again, class by c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 import asyncpg
@@ -139,13 +139,13 @@ class _Work:
         """Aggregate; periods of months begin at `starts`."""
         rows = await self._fetch(_plain, ranges, selection, starts)
         mixed = {(row[0], row[1]) for row in rows if not row[5]}
-        found = [self._aggregate(row, ranges, row[6:]) for row in rows if (row[0], row[1]) not in mixed]
+        found = self._aggregates(((row, row[6:]) for row in rows if (row[0], row[1]) not in mixed), ranges)
         if mixed:
             several = {one: ranges[one] for one in sorted({one for one, _ in mixed})}
             fewer = replace(selection, attrs=AttrSet(frozenset(attr for _, attr in mixed)))
             rows = await self._fetch(_by_class, several, fewer, starts)
-            again = [row for row in rows if (row[0], row[1]) in mixed]
-            found += [self._aggregate(row, ranges, orjson.loads(row[5])) for row in again]
+            again = ((row, orjson.loads(row[5])) for row in rows if (row[0], row[1]) in mixed)
+            found += self._aggregates(again, ranges)
             found.sort(key=lambda one: (one.entity, one.attr, one.start))
         return found
 
@@ -172,20 +172,36 @@ class _Work:
             raise _too_many()
         return rows
 
-    def _aggregate(self, row: Any, ranges: Bounds, given: Sequence[Any]) -> Aggregate:
-        """Read a row. Whole numbers lose their fraction; times get the Z back that they were ordered without."""
-        values = []
-        for method, value in zip(self.methods, given, strict=True):
-            if isinstance(value, str) and row[4] and method in ("avg", "max", "min"):
-                value = times.shown(value + "Z") if "." in value else value + "Z"
-            elif isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-                value = int(value)
-            values.append(value)
-        origin, end = ranges[row[0]]
-        if not self.period.whole:
-            end = self.period.end_of(origin, row[3])
-        return Aggregate(row[0], row[1], row[2], row[3], end, tuple(values))
+    def _aggregates(self, rows: Iterable[tuple[Any, Sequence[Any]]], ranges: Bounds) -> list[Aggregate]:
+        """Read rows, each with what the methods gave. There may be thousands: what is common comes first."""
+        found = []
+        plain = not self.period.months and self.period.seconds < _LONG_S
+        step = timedelta(seconds=self.period.seconds if plain else 0)
+        for row, given in rows:
+            entity, attr, kind, start, timed = row[:5]
+            values = tuple([_value(method, value, timed) for method, value in zip(self.methods, given, strict=True)])
+            origin, end = ranges[entity]
+            if step and start < _FAR:
+                end = start + step
+            elif not self.period.whole:
+                end = self.period.end_of(origin, start)
+            found.append(Aggregate(entity, attr, kind, start, end, values))
+        return found
 
+
+def _value(method: Method, value: Any, timed: bool) -> Any:
+    """Read a value: whole numbers lose their fraction, times get the Z back that they were ordered without."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < _EXACT else value
+    if timed and isinstance(value, str) and method in ("avg", "max", "min"):
+        return times.shown(value + "Z") if "." in value else value + "Z"
+    return value
+
+
+_EXACT: Final = 2**53
+_FAR: Final = datetime(3000, 1, 1, tzinfo=UTC)
+_LONG_S: Final = 1000 * 366 * 86_400
+"""Up to here a period's end is its start and its length; further on it may be the end of time."""
 
 _Select: TypeAlias = Callable[[str, Sequence[Method]], str]
 """Writes a SELECT over parsed instances: entity, attr, type, start, whether texts are times, then what was computed."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from broker.core import times
 from broker.core.access import ALL, AttrSet
 from broker.core.parse_time import TimeProperty
 from broker.core.query import And, AnyAttr, Compare, Exists, GeoRel, Matches, Node, Not, Or
@@ -77,7 +78,7 @@ class Statement:
 
     def instant(self, canonical: str) -> str:
         """Return an instant from its canonical text."""
-        return f"{self.text(canonical)}::timestamptz"
+        return self.value(times.to_datetime(canonical), "timestamptz")  # as a text it would be parsed for each row
 
     # ---- conditions on the entity
 

@@ -24,7 +24,7 @@ router = APIRouter()
 
 _SUFFIXES: Final = {"ttl": "text/turtle", "jsonld": "application/ld+json", "rdf": "application/rdf+xml"}
 _HTML: Final = "text/html"
-_PAGE: Final = 50
+_PAGE: Final = 20
 
 Limit = Annotated[int, Query(ge=1, le=500, description="datasets on a page")]
 After = Annotated[str, Query(max_length=400, description="id of the last dataset of the page before")]

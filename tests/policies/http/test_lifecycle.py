@@ -68,6 +68,8 @@ async def test_from_application_to_an_agreement_in_force(
     desk = (await client.ask("GET", "/trust/desk", client.steward())).json()
     assert [item["uid"] for item in desk["proposals"]] == [uid]
     assert desk["applications"][0]["organisation"] == "Wayfinder Maps"
+    shown = await client.ask("GET", "/trust/desk", {**client.steward(), "Accept": "text/html"})
+    assert (shown.status, "We show travellers" in shown.text) == (200, True)
 
     answer = await client.post(f"/trust/agreements/{uid}/approve", {"reason": "as offered"}, client.steward())
     assert (answer.status, answer.json()) == (200, {"uid": uid, "version": 1, "status": "active"})
