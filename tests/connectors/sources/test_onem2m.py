@@ -115,8 +115,8 @@ async def test_instances_reach_kafka(city: Path, make_settings: Make, kafka: str
     stop = asyncio.Event()
     async with aiohttp.ClientSession() as client, Publisher(settings) as publisher:
         application = {"m2m:ae": {"rn": "levels", "api": "Nlevels", "rr": True, "srv": ["3"]}}
-        answer = await request(client, cse, "cse-in", 2, "POST", "Clevels", application)
-        assert answer[0] == 201, answer
+        made = await request(client, cse, "cse-in", 2, "POST", "Clevels", application)
+        assert made[0] == 201, made
         container = {"m2m:cnt": {"rn": "north"}}
         assert (await request(client, cse, "cse-in/levels", 3, "POST", "Clevels", container))[0] == 201
         await level(client, cse, 1.5)
