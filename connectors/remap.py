@@ -175,8 +175,8 @@ class MapWorker:
         )
         topic = topics.prefixed(topics.records(feed), self._settings.topic_prefix)
         consumer.subscribe([topic], listener=_Ownership(self))
-        await consumer.start()
         try:
+            await consumer.start()
             while True:
                 batch = await consumer.getmany(timeout_ms=500, max_records=_MOST)
                 while self.pending is not None:
@@ -245,8 +245,8 @@ def _group(feed: str, settings: ConnectorSettings) -> str:
 async def group_counters(feed: str, settings: ConnectorSettings) -> dict[int, Counters]:
     """Read the counters of every partition of a feed, whoever owns it."""
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, client_id="datapolis-counters")
-    await admin.start()
     try:
+        await admin.start()
         committed = await admin.list_consumer_group_offsets(_group(feed, settings))
     finally:
         await admin.close()

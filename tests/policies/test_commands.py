@@ -82,7 +82,7 @@ async def _nothing_is_pending(pg: Database) -> None:
     conn = await asyncpg.connect(pg.dsn("policies"), timeout=10)
     try:
         assert await conn.fetchval("SELECT count(*) FROM policies.audit_pending") == 0
-        assert await conn.fetchval("SELECT count(*) FROM policies.audit_leaf") == 4 + 19 + 1
-        assert await conn.fetchval("SELECT max(size) FROM policies.checkpoint") == 24
+        assert await conn.fetchval("SELECT count(*) FROM policies.audit_leaf") == 4 + 22 + 1
+        assert await conn.fetchval("SELECT max(size) FROM policies.checkpoint") == 27
     finally:
         await conn.close(timeout=5)
