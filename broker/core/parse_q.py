@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import date, datetime, time
 from typing import Final, NoReturn, cast
 
@@ -34,6 +34,7 @@ from broker.core.query import (
     Literal_,
     Matches,
     Node,
+    Not,
     Number,
     Operand,
     Operator,
@@ -165,11 +166,23 @@ class _Parser:
         self.terms += 1
         if self.terms > MAX_TERMS:
             raise TooComplexQuery(f"q has more than {MAX_TERMS} terms")
+        absent = self.take("!")
         links, path = self.target()
+        if absent:
+            return self.without(links, path)
         found = self.test(path)
         for attr, types in reversed(links):
             found = Linked(attr, types, found)
         return found
+
+    def without(self, links: Sequence[object], path: Path) -> Node:
+        """Read the end of `!path`: the entity has no such thing.
+
+        SPEC 4.9: its grammar has no such term, and without one absence cannot be asked for; brokers take it widely.
+        """
+        if links or self.text[self.at : self.at + 1] not in ("", ";", "|", ")"):
+            self.fail("';', '|', ')' or the end after '!' and a path without links")
+        return Not(Exists(path))
 
     def test(self, path: Path) -> Node:
         start = self.at
@@ -343,7 +356,7 @@ class _Parser:
     def vocabulary(self, path: Path, value: str) -> Text | Uri:
         return Uri(self.expand(value)) if path.attr in self.expand_values else Text(value)
 
-    def uri(self, path: Path) -> Uri:
+    def uri(self, path: Path) -> Uri | Text:
         start, end, opened = self.at, self.at, 0
         while end < len(self.text):
             char = self.text[end]
@@ -355,8 +368,10 @@ class _Parser:
         if _URI.fullmatch(found):
             self.at = end
             return Uri(found)
-        if path.attr in self.expand_values and (name := self.match(_NAME)) is not None and self.complete():
-            return Uri(self.expand(name))
+        # SPEC 4.9: the grammar quotes strings, EXAMPLE 12 has a bare word (gender==Male); a bare name is its string.
+        name = self.match(_NAME)
+        if name is not None and ":" not in name and self.complete():
+            return self.vocabulary(path, name)
         self.at = start
         self.fail('a value (number, "string", true, false, date, time, dateTime or URI)')
 

@@ -18,6 +18,7 @@ from broker.core.query import (
     Literal_,
     Matches,
     Node,
+    Not,
     Number,
     Operand,
     Or,
@@ -49,6 +50,8 @@ def print_q(node: Node, compact: Compact | None = None) -> str:
             return "|".join(_item(item, compact, Or) for item in items)
         case And(items) if len(items) > 1:
             return ";".join(_item(item, compact, And, Or) for item in items)
+        case Not(Exists(path)):
+            return f"!{_path(path, compact)}"
         case Exists() | Compare() | Matches() | Linked():
             target, rest = _term(node, compact)
             return target + rest

@@ -16,7 +16,7 @@ from broker.core.entity import KINDS, Instance
 from broker.core.ids import NULL
 from broker.core.parse_time import TimeProperty, TimeRelation
 from broker.core.periods import Period
-from broker.core.project import EVERYTHING, LanguageRange, Projection, language
+from broker.core.project import EVERYTHING, LanguageRange, Projection, language, without_expiry
 from broker.core.render import Names, compact_instances
 from broker.core.state import SCOPE
 
@@ -216,7 +216,9 @@ def _instance(past: Past, names: Names, show: Presentation) -> dict[str, Any]:
     found["instanceId"] = instance_id(past.instance_id)
     if past.kind == "deleted":
         found.setdefault("deletedAt", times.shown(times.of(past.observed)))
-    if show.sys_attrs:
+    if not show.sys_attrs:
+        found = without_expiry(found)
+    else:
         found["createdAt"] = times.shown(times.of(past.created))
         found["modifiedAt"] = times.shown(times.of(past.modified))
     if past.attr == SCOPE:

@@ -142,8 +142,11 @@ def verdict(error: NgsiLdError) -> Verdict:
     return "denied" if isinstance(error, Denied | NeedToken) else "error"
 
 
-async def enter(request: Request, action: Action, *, creates: bool = False) -> Call:
-    """Verify the caller, find purpose and tenant, and decide. With `creates` an unknown tenant may be made (5.5.10)."""
+async def enter(request: Request, action: Action, *, creates: bool = False, any_tenant: bool = False) -> Call:
+    """Verify the caller, find purpose and tenant, and decide.
+
+    With `creates` an unknown tenant may be made, with `any_tenant` there need be none; else it is an error (5.5.10).
+    """
     query = request.url.query
     text = f"{request.method} {request.url.path}" + (f"?{'&'.join(sorted(query.split('&')))}" if query else "")
     call = Call(services(request), action, text[:4000])
@@ -168,7 +171,8 @@ async def enter(request: Request, action: Action, *, creates: bool = False) -> C
     except RateExceeded as error:
         raise rate_exceeded(error) from error
     trust.used(decision)
-    call.schema = await _schema(call, creates)
+    if not any_tenant:
+        call.schema = await _schema(call, creates)
     return call
 
 

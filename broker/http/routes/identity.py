@@ -27,7 +27,8 @@ _STARTED = datetime.now(UTC)
 @router.get("/info/sourceIdentity/", include_in_schema=False)
 async def source_identity(request: Request) -> Response:
     """Retrieve the identity of this context source, under this tenant; the time is that of the worker that answers."""
-    call = await enter(request, "read")
+    # SPEC 5.5.10: who a tenant's context source would be says nothing of a tenant; it is told for any name (5.15.1).
+    call = await enter(request, "read", any_tenant=True)
     params.parse(request.scope["query_string"], ())
     media = negotiate.accept(request.headers.get("accept"))
     url, now = call.services.settings.broker_url, datetime.now(UTC)

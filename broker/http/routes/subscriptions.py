@@ -68,6 +68,7 @@ async def retrieve(request: Request, subscription_id: str) -> Response:
     """Retrieve a subscription of the caller (5.8.3)."""
     call = await enter(request, "subscribe")
     params.parse(request.scope["query_string"], ())
+    negotiate.accept(request.headers.get("accept"))
     id = parse_uri(unquote(subscription_id), "id")
     async with call.services.pool.lend(call.schema) as conn:
         found = await subscriptions.retrieve(conn, id, call.caller.party)

@@ -155,8 +155,7 @@ def test_json_keys_are_not_expanded_and_values_of_expand_values_are() -> None:
     assert found == Compare(Path(NS + "tickets", (), ("value",), "value"), "==", Text("x"))
     for text in ("gender==Male", 'gender=="Male"'):
         assert parse_q(text, expand, expand_values={NS + "gender"}) == Compare(path("gender"), "==", Uri(NS + "Male"))
-    with pytest.raises(BadRequestData, match="a value"):
-        parse("gender==Male")
+    assert parse_q("gender==Male", expand) == Compare(path("gender"), "==", Text("Male"))
 
 
 def test_names_in_angle_brackets_and_prefixed() -> None:
@@ -300,7 +299,25 @@ def test_print_is_readable() -> None:
     assert print_q(parse(r'a~=x"y'), compact) == r'a~="x\"y"'
 
 
-@pytest.mark.parametrize("node", [TypeIs("urn:t"), Not(Exists(path("a"))), And(()), Or((Exists(path("a")),))])
+@pytest.mark.parametrize("node", [TypeIs("urn:t"), Not(TypeIs("urn:t")), And(()), Or((Exists(path("a")),))])
 def test_print_refuses_what_q_cannot_say(node: Node) -> None:
     with pytest.raises(ValueError, match="q cannot express"):
         print_q(node)
+
+
+def test_absence_can_be_asked_for() -> None:
+    """`!path`: the entity has no such thing; it prints as it reads."""
+    found = parse_q("!speed;brandName", expand)
+    assert found == And((Not(Exists(path("speed"))), Exists(path("brandName"))))
+    assert parse_q(print_q(found), expand) == found
+    for text in ("!", "!speed>1", "!isIn{name}", "!!speed", "!speed==1"):
+        with pytest.raises(BadRequestData):
+            parse_q(text, expand, joins=2)
+
+
+def test_a_bare_name_is_its_string() -> None:
+    """As EXAMPLE 12 of 4.9 has it; other bare text is refused."""
+    assert parse_q("brandName==Mercedes", expand) == Compare(path("brandName"), "==", Text("Mercedes"))
+    for text in ("brandName==Mercedes Benz", "brandName==-x", "brandName==1x", "brandName==a..", "brandName=="):
+        with pytest.raises(BadRequestData):
+            parse_q(text, expand)
