@@ -23,7 +23,7 @@ from rich.table import Table
 from connectors.admin import admin_app
 from connectors.conform import notes
 from connectors.declare import apply_topics
-from connectors.draft import draft_sample, draft_thing, time_zone, write_draft
+from connectors.draft import ask_for_domain, draft_sample, draft_thing, time_zone, write_draft
 from connectors.errors import FeedError
 from connectors.feed import Feed, load, load_all
 from connectors.functions import slug
@@ -224,6 +224,8 @@ def new(
         assert sample is not None  # noqa: S101 - one of them, as checked above
         feed = slug(name or sample.name.split(".")[0]) or "feed"
         drafts = [draft_sample(sample, feed[:63].strip("-"), domain, _names(settings), time_zone(settings.city))]
+    for draft in drafts:
+        ask_for_domain(draft, domain, settings.city)
     if write:
         for draft in drafts:
             write_draft(draft, settings.city)
