@@ -48,12 +48,7 @@ async def domain(request: Request, name: str) -> Response:
     async with request.app.state.pool.acquire() as conn:
         found = await rounds.runs(conn, name, since)
         measured = await rounds.quality_history(conn, name, since)
-    gates = {g.gate: g.label for g in view.gates}
-    runs = {
-        gates[gate]: [{**s.value, "from": s.first_at, "to": s.last_at} for s in found[gate]]
-        for gate in gates
-        if gate in found
-    }
+    runs = {g.label: _runs(found[g.gate], g.expires) for g in view.gates if g.gate in found}
     return page(
         request,
         "domain.html",
@@ -71,6 +66,13 @@ async def charter(request: Request) -> Response:
     """The data charter: what the city promises, in plain language."""
     views = (await _state(request)).views(datetime.now(UTC))
     return page(request, "charter.html", domains=views)
+
+
+def _runs(found: list[rounds.Series], expires: datetime) -> list[dict[str, Any]]:
+    """What a gate found over time; the newest finding stands until it lapses."""
+    runs = [{**s.value, "from": s.first_at, "to": s.last_at} for s in found]
+    runs[-1]["to"] = max(runs[-1]["to"], min(datetime.now(UTC), expires))
+    return runs
 
 
 def _quality(measured: dict[tuple[str, str], list[rounds.Series]], view: DomainView) -> list[dict[str, Any]]:

@@ -191,7 +191,7 @@ def test_languages_by_path_by_preference_and_by_switch(page: Page, governed: Cit
     page.get_by_role("link", name="Algoritmos").click()
     expect(page).to_have_url(governed.catalog + "/es/register")
     page.goto(governed.catalog + "/es/domains/mobility")
-    expect(page.locator(".gates.full .gate-reason span[lang=en]")).to_have_count(0)
+    expect(page.locator(".gates.full .gate-reason > span[lang=en]")).to_have_count(0)
     status, _, body = _ask(governed.catalog + "/es/nothing", Accept="text/html")
     assert status == 404
     assert '<html lang="es">' in body
