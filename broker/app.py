@@ -26,7 +26,19 @@ from broker.http import health, metrics, negotiate
 from broker.http.deps import echo, fail
 from broker.http.hot import Hot
 from broker.http.problems import HttpProblem, respond, unavailable
-from broker.http.routes import batch, contexts, description, discovery, entities, identity, subscriptions, temporal
+from broker.http.routes import (
+    attributes,
+    batch,
+    contexts,
+    description,
+    discovery,
+    entities,
+    identity,
+    provision,
+    purge,
+    subscriptions,
+    temporal,
+)
 from broker.http.services import Services
 from broker.ld.contexts import Contexts
 from broker.ops.contexts import refresh
@@ -54,7 +66,8 @@ def create_app(settings: BrokerSettings, policy: PolicySettings) -> ASGIApp:
             yield
 
     app = FastAPI(title="Datapolis context broker", lifespan=lifespan, openapi_url=None, redirect_slashes=False)
-    for part in (entities, batch, discovery, subscriptions, temporal, contexts, identity, description, health):
+    reading = (entities, discovery, subscriptions, temporal, contexts, identity, description, health)
+    for part in (provision, purge, attributes, batch, *reading):
         app.include_router(part.router)
     app.add_exception_handler(NgsiLdError, _ngsi_ld_error)
     app.add_exception_handler(RequestValidationError, _validation_error)

@@ -40,7 +40,7 @@ async def dead_places(feed: str, settings: ConnectorSettings) -> DeadPlaces:
     try:
         consumer.assign([topic])
         end = (await consumer.end_offsets([topic]))[topic]
-        await consumer.seek_to_beginning(topic)
+        consumer.seek(topic, (await consumer.beginning_offsets([topic]))[topic])
         while await consumer.position(topic) < end:
             for messages in (await consumer.getmany(timeout_ms=500)).values():
                 for message in messages:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from broker.core.query import TRUE, Node
 
-__all__ = ["EVERYTHING", "Access", "AttrSet", "Grant", "Prohibition"]
+__all__ = ["ALL", "EVERYTHING", "NONE", "Access", "AttrSet", "Grant", "Prohibition"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class AttrSet:
 
 
 ALL = AttrSet(complement=True)
+NONE = AttrSet()
 
 
 @dataclass(frozen=True, slots=True)

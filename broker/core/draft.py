@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from broker.core import segments, times
 from broker.core.entity import ENTITY_MEMBERS, Doc, Instance, dataset_of, instances
-from broker.core.state import SCOPE, AttrPatch, Change, HistoryRow, Key, Outcome, Result, Row, Tombstone
+from broker.core.state import SCOPE, AttrPatch, Change, HistoryRow, Key, Outcome, Result, Row, Shows, Tombstone
 
 __all__ = ["Draft"]
 
 _NO_FLOOR: Key = ("", "", "")
+_MOST_GONE = 256
+"""Removed instances that a row remembers one by one; the older ones beyond raise its floor."""
 _GEO = '"GeoProperty"'
 
 
@@ -48,6 +50,9 @@ class Draft:
         stored = _key(self.meta.get("@floor", {}).get(""))
         self.floor: Key = max(stored, tombstone.floor if tombstone else _NO_FLOOR)
         self.old_floor = self.floor
+        self.gone: dict[str, list[str]] = dict(self.meta.get("@gone", {}))
+        self.transient: dict[str, list[str]] = dict(self.meta.get("@transient", {}))
+        self.skipped: list[str] = []
 
     def key_of(self, instance: Instance) -> Key:
         """Return an instance's order key; without observedAt it counts as observed at receipt."""
@@ -56,10 +61,29 @@ class Draft:
 
     def admits(self, name: str, dataset_id: str, key: Key) -> bool:
         """Say whether an instance with this key belongs to the current state."""
-        if key < self.floor:
+        if key < self.floor or (self.gone and key <= _key(self.gone.get(_slot(name, dataset_id)))):
             return False
         stored = self.meta.get(name, {}).get(dataset_id)
         return stored is None or key >= (stored[0], stored[3], stored[4])
+
+    def has(self, name: str, dataset_id: str) -> bool:
+        """Say whether the current state has this instance."""
+        return dataset_id in self.meta.get(name, ())
+
+    def instance(self, name: str, dataset_id: str) -> Instance | None:
+        """Return an instance of the current state."""
+        if not self.has(name, dataset_id):
+            return None
+        stored = segments.parse(self.segs[self.names.index(name)])
+        return next(one for one in instances(stored) if dataset_of(one) == dataset_id)
+
+    def expire(self) -> bool:
+        """Remove the instances whose time is over (4.22); say whether there were any."""
+        over = [slot for slot, (at,) in self.transient.items() if at <= self.now_text]
+        for slot in over:
+            name, _, dataset_id = slot.partition(" ")
+            self.remove(name, dataset_id)
+        return bool(over)
 
     def record(self, name: str, dataset_id: str, key: Key, text: str) -> None:
         """Note an instance for the history; `key` has when it was observed."""
@@ -72,19 +96,20 @@ class Draft:
 
     def put(self, name: str, dataset_id: str, instance: Instance, key: Key, text: str) -> None:
         """Set one instance of the current state; `text` is its segment."""
+        self._keep_books(name, dataset_id, instance, key)
         entry = self.meta.get(name)
         created = self.now_text
         was: str | None = None
         before = ""
         if entry is None:
-            value: Instance | list[Instance] = instance if not dataset_id else [instance]
+            value: Instance | list[Instance] = instance
             self.names.append(name)
-            self.segs.append(text if not dataset_id else segments.segment(value))
+            self.segs.append(text)
             self.meta[name] = entry = {}
         else:
             at = self.names.index(name)
             before = self.segs[at]
-            if not dataset_id and entry.keys() == {""}:
+            if entry.keys() == {dataset_id}:
                 was, value = before, instance
                 self.segs[at] = text
             else:
@@ -111,9 +136,11 @@ class Draft:
         was = next(one for one in stored if dataset_of(one) == dataset_id)
         rest = [one for one in stored if dataset_of(one) != dataset_id]
         self._note(name, dataset_id, segments.segment(was), None)
+        self.transient.pop(_slot(name, dataset_id), None)
         if self.change.received_at is None:
             row = HistoryRow(self.change.id, name, dataset_id, self.now_text, self.now_text, "", None, "deleted")
             self.history.append(row)
+            self.gone[_slot(name, dataset_id)] = list(max(self.request_key, _key(entry[dataset_id])))
         if not rest:
             del self.names[at], self.segs[at], self.meta[name]
             self.vals.pop(name, None)
@@ -125,23 +152,39 @@ class Draft:
         self.segs[at] = segments.segment(value)
         self._index(name, before, value)
 
-    def drop_absent(self, doc: Doc) -> None:
-        """Remove what a replacement does not bring, and let nothing older come back."""
+    def drop_absent(self, doc: Doc, shows: Shows) -> None:
+        """Remove what a replacement does not bring, and let nothing older come back; what `shows` denies stays."""
         kept = {
             (name, dataset_of(one))
             for name, value in doc.items()
             if name not in ENTITY_MEMBERS
             for one in instances(value)
         }
+        whole = True
         for name in list(self.names):
+            if not shows(name):
+                whole = False
+                continue
             for dataset_id in list(self.meta[name]):
                 if (name, dataset_id) not in kept:
                     self.remove(name, dataset_id)
-        if self.scopes is not None and "scope" not in doc:
+        if "scope" not in doc:
             self.drop_scope()
         if self.expires_at is not None and "expiresAt" not in doc:
             self.expires_at, self.changed = None, True
-        self.floor = max(self.floor, self.request_key)
+        if whole:
+            self.floor = max(self.floor, self.request_key)
+
+    def drop_scope(self) -> None:
+        """Take the scope away."""
+        if self.scopes is None:
+            return
+        self.scopes, self.changed = None, True
+        self.meta.pop(SCOPE, None)
+        if self.change.received_at is None:
+            self.meta[SCOPE] = {"": list(self.request_key)}
+            row = HistoryRow(self.change.id, SCOPE, "", self.now_text, self.now_text, "", None, "deleted")
+            self.history.append(row)
 
     def raise_floor(self, key: Key, *, everything: bool = False) -> None:
         """Set the floor and remove what lies below it."""
@@ -178,7 +221,7 @@ class Draft:
 
     def take_scope(self, scope: list[str], key: Key) -> None:
         """Set the scope unless a higher key has set it."""
-        if key < _key(self.meta.get(SCOPE, {}).get("")):
+        if self.change.received_at is not None and key < _key(self.meta.get(SCOPE, {}).get("")):
             return
         if self.meta.get(SCOPE) != {"": list(key)}:
             self.meta[SCOPE], self.moved = {"": list(key)}, True
@@ -189,21 +232,13 @@ class Draft:
         """Note a scope for the history (4.5.6)."""
         self.record(SCOPE, "", key, segments.scope_segment(scope, key[0]))
 
-    def drop_scope(self) -> None:
-        """Take the scope away."""
-        self.scopes, self.changed = None, True
-        self.meta.pop(SCOPE, None)
-        if self.change.received_at is None:
-            row = HistoryRow(self.change.id, SCOPE, "", self.now_text, self.now_text, "", None, "deleted")
-            self.history.append(row)
-
-    def take_expiry(self, text: str, key: Key) -> None:
-        """Set when the entity expires (4.22) unless a higher key has set it."""
-        if key < _key(self.meta.get("@expiry", {}).get("")):
+    def take_expiry(self, text: str | None, key: Key) -> None:
+        """Set when the entity expires (4.22; None: never) unless a higher key has set it."""
+        if self.change.received_at is not None and key < _key(self.meta.get("@expiry", {}).get("")):
             return
         if self.meta.get("@expiry") != {"": list(key)}:
             self.meta["@expiry"], self.moved = {"": list(key)}, True
-        canonical = times.canonical(text)
+        canonical = times.canonical(text) if text is not None else None
         expires = times.to_datetime(canonical) if canonical else None
         if expires != self.expires_at:
             self.expires_at, self.changed = expires, True
@@ -215,15 +250,41 @@ class Draft:
         if not self.types and not self.names:
             return self._gone(attrs)
         seen = self.changed or bool(attrs)
+        skipped = tuple(dict.fromkeys(self.skipped))
+        self._write_books()
         if self.floor != _NO_FLOOR:
             self.meta["@floor"] = {"": list(self.floor)}
         if not seen and not self.moved and self.floor == self.old_floor:
-            return Result("noop", None, self.version, {}, self.history)
+            return Result("noop", None, self.version, {}, self.history, skipped=skipped)
         if not seen and self.row is not None:
             silent = replace(self._row(self.version), modified_at=self.row.modified_at)
-            return Result("noop", silent, self.version, {}, self.history)
+            return Result("noop", silent, self.version, {}, self.history, skipped=skipped)
         outcome: Outcome = "created" if self.row is None else "updated"
-        return Result(outcome, self._row(version), version, self.geo, self.history, attrs)
+        return Result(outcome, self._row(version), version, self.geo, self.history, attrs, skipped=skipped)
+
+    def _keep_books(self, name: str, dataset_id: str, instance: dict[str, Any], key: Key) -> None:
+        """Note an instance that is put: when it expires, and that it is not gone any more."""
+        slot = _slot(name, dataset_id)
+        if self.gone and key > _key(self.gone.get(slot)):
+            self.gone.pop(slot, None)
+        expires = times.canonical(instance["expiresAt"]) if "expiresAt" in instance else None
+        if expires is not None:
+            self.transient[slot] = [expires]
+        elif self.transient:
+            self.transient.pop(slot, None)
+
+    def _write_books(self) -> None:
+        if self.gone:
+            self.gone = {slot: key for slot, key in self.gone.items() if _key(key) >= self.floor}
+        if len(self.gone) > _MOST_GONE:
+            oldest = sorted(self.gone.items(), key=lambda item: item[1])[: len(self.gone) - _MOST_GONE // 2]
+            self.floor = max(self.floor, _key(oldest[-1][1]))
+            self.gone = {slot: key for slot, key in self.gone.items() if _key(key) > self.floor}
+        for name, book in (("@gone", self.gone), ("@transient", self.transient)):
+            if book:
+                self.meta[name] = book
+            else:
+                self.meta.pop(name, None)
 
     def _gone(self, attrs: list[AttrPatch]) -> Result:
         """Conclude where nothing of the entity is left."""
@@ -278,8 +339,13 @@ def _put_among(
     return was, _packed(found)
 
 
+def _slot(name: str, dataset_id: str) -> str:
+    """Name an instance within a row; neither part has a space."""
+    return f"{name} {dataset_id}"
+
+
 def _packed(found: list[Instance]) -> Instance | list[Instance]:
-    return found[0] if len(found) == 1 and "datasetId" not in found[0] else found
+    return found[0] if len(found) == 1 else found
 
 
 def _key(stored: list[str] | None) -> Key:

@@ -6,9 +6,8 @@ A `Doc` is a plain dictionary, so that it goes in and out of JSON without a copy
 
 Inside an instance the members that the core @context defines keep their short names; sub-attributes are keyed by IRI.
 Keys inside compound values are IRIs, but for GeoJSON, `json` and `languageMap`, whose keys are not terms. `type` and
-`id` inside a compound value keep their short names and `type`'s values are IRIs. An attribute with one default instance
-is an object; several instances, or one with a datasetId, are an array. createdAt and modifiedAt are not in the
-document: they are in the row's `meta`.
+`id` inside a compound value keep their short names and `type`'s values are IRIs. An attribute with one instance is an
+object, one with several is an array. createdAt and modifiedAt are not in the document: they are in the row's `meta`.
 """
 
 from __future__ import annotations
@@ -22,11 +21,13 @@ from broker.core.ids import Iri
 __all__ = [
     "CORE",
     "ENTITY_MEMBERS",
+    "GEO_NAMES",
     "INSTANCE_MEMBERS",
     "KINDS",
     "KIND_OF_MEMBER",
     "LOCATION",
     "OUTPUT_MEMBERS",
+    "PROOF",
     "Doc",
     "Instance",
     "Kind",
@@ -43,6 +44,10 @@ Instance: TypeAlias = dict[str, Any]
 
 CORE: Final = "https://uri.etsi.org/ngsi-ld/"
 LOCATION: Final = Iri(CORE + "location")
+GEO_NAMES: Final = frozenset({LOCATION, CORE + "observationSpace", CORE + "operationSpace"})
+"""Attributes that the core defines as GeoProperties (4.7.1)."""
+PROOF: Final = Iri(CORE + "ngsildproof")
+"""The Property that seals what it belongs to (4.5.2.2)."""
 
 
 @dataclass(frozen=True, slots=True)

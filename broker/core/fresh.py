@@ -37,6 +37,8 @@ def create(change: Change, now: datetime) -> Result | None:
         return None
     types = list(dict.fromkeys(doc["type"]))
     scopes = list(doc["scope"]) if "scope" in doc else None
+    if scopes == [NULL]:
+        return None
     result = Result("created", Row(change.id, types, scopes, [], [], {}, {}, now, now, 1), 1)
     now_text = times.of(now)
     received = (times.canonical(change.received_at) or "") if feed else now_text
@@ -77,7 +79,7 @@ def _fill(
                 return False
             text = orjson.dumps(value).decode()
         else:
-            if request and is_null(value):
+            if "expiresAt" in value or (request and is_null(value)):
                 return False
             scalar, text, shape = segments.scalar_of(value), segments.segment(value), segments.geometry_of(value)
             if shape is not None:

@@ -35,7 +35,13 @@ NULL = "urn:ngsi-ld:null"
 """The NGSI-LD Null (4.5.0): stands for JSON null where a member is to be removed."""
 
 _MAX_URI = 2048
-_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`\x00-\x20]+")
+_UNSEEN = (
+    "\\x00-\\x20\\x7f-\\x9f\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200f\\u202a-\\u202e"
+    "\\u2060-\\u206f\\u2800\\u3164\\ud800-\\udfff\\ufdd0-\\ufdef\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\uffff\\U000e0000-\\U000e0fff"
+    + "".join(f"\\U{plane:04x}fffe\\U{plane:04x}ffff" for plane in range(1, 17))
+)
+"""Characters that show as nothing, turn the text around, or are none: with them two ids would look the same (4.5.1)."""
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`" + _UNSEEN + "]+")
 _TENANT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,62}")
 _NAME = re.compile(r"[^\W\d_]\w*(:[^\W\d_]\w*)?")
 

@@ -12,10 +12,10 @@ from functools import lru_cache
 from typing import Any
 
 from broker.core import times
-from broker.core.entity import ENTITY_MEMBERS, INSTANCE_MEMBERS
+from broker.core.entity import ENTITY_MEMBERS, GEO_NAMES, INSTANCE_MEMBERS, PROOF
 from broker.core.ids import NULL, is_uri
 
-__all__ = ["CORE_NAMES", "is_attribute_name", "is_plain"]
+__all__ = ["CORE_NAMES", "is_attribute_name", "is_plain", "may_be_plain"]
 
 CORE_NAMES = ("type", "value", "object", "unitCode", "observedAt")
 """The members that plain instances are made of."""
@@ -50,6 +50,14 @@ def is_plain(one: dict[str, Any]) -> bool:
             return False
         size += 1
     return len(one) == size
+
+
+def may_be_plain(name: str, one: dict[str, Any]) -> bool:
+    """Say whether an attribute of this name is right when its instance is plain: the core gives some names a kind."""
+    return name not in _KINDS_GIVEN or (name != PROOF and one.get("type") == "GeoProperty")
+
+
+_KINDS_GIVEN = GEO_NAMES | {PROOF}
 
 
 def _is_point(value: Any) -> bool:

@@ -87,9 +87,10 @@ def scalar_of(value: Instance | list[Instance]) -> str | int | float | bool | li
     """Return what goes into `vals`: the value of the only instance, if that is a default one and its value a scalar.
 
     Any other attribute gives `[]`, which tells queries to read the segment: so one index on `vals -> IRI` finds both.
+    So does one that expires (4.22): whether it is over can be seen there alone.
     A string of more than 500 characters gives it too, as an index could not hold it.
     """
-    if isinstance(value, list) or "datasetId" in value:
+    if isinstance(value, list) or "datasetId" in value or "expiresAt" in value:
         return []
     for member in ("value", "object", "vocab"):
         found = value.get(member)

@@ -5,14 +5,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from broker.core import change as change_event
+from broker.core.access import NONE, AttrSet
 from broker.core.entity import Doc
 
-__all__ = ["SCOPE", "AttrPatch", "Change", "ChangeKind", "HistoryRow", "Key", "Outcome", "Result", "Row", "Tombstone"]
+__all__ = [
+    "SCOPE",
+    "AttrPatch",
+    "Change",
+    "ChangeKind",
+    "HistoryRow",
+    "Key",
+    "Outcome",
+    "Result",
+    "Row",
+    "Shows",
+    "Tombstone",
+]
 
 SCOPE: Final = "@scope"
 """The name under which `meta` has the scope's key and the history the scope's evolution."""
@@ -20,7 +34,26 @@ SCOPE: Final = "@scope"
 Key: TypeAlias = tuple[str, str, str]
 """(observed, received, event): canonical times (`times.canonical`), then the envelope's event id or ""."""
 
-ChangeKind: TypeAlias = Literal["create", "upsert_replace", "upsert_update", "ingest_merge", "ingest_replace", "delete"]
+ChangeKind: TypeAlias = Literal[
+    "create",
+    "upsert_replace",
+    "upsert_update",
+    "ingest_merge",
+    "ingest_replace",
+    "delete",
+    "append",
+    "update",
+    "merge",
+    "replace",
+    "partial_update",
+    "replace_attribute",
+    "delete_attribute",
+    "drop",
+    "sweep",
+]
+Shows: TypeAlias = Callable[[str], bool]
+"""Says whether an attribute is visible to whoever writes; what is not stays as it is."""
+
 Outcome: TypeAlias = Literal["created", "updated", "deleted", "noop", "conflict", "missing"]
 
 
@@ -54,7 +87,14 @@ class Change:
     """A write of one entity. `received_at` and `event` are the envelope's; a request's write has neither.
 
     `delete` with a `received_at` is a feed's, which obeys the apply rule. `doc` is None for `delete`.
-    `overwrite` False makes `upsert_update` leave existing attributes alone (5.6.3, noOverwrite).
+    The kinds from `append` on need the entity to be there. `doc` holds the fragment of `append` (5.6.3), `update`
+    (5.6.2), `merge` (5.6.17, see `broker.core.fragments`) and `replace` (5.6.18), and one attribute for
+    `partial_update` (5.6.4) and `replace_attribute` (5.6.19). `delete_attribute` (5.6.5) removes the instance
+    `dataset_id` (None: all of them) of `attr`, which may be `scope`; `drop` (5.6.21) removes the attributes in
+    `dropped`; `sweep` removes what has expired (4.22), which every other change does as well.
+
+    `overwrite` False makes `upsert_update` and `append` leave existing attributes alone (noOverwrite). `lang` and
+    `observed_at` are what a merge says of all its attributes. `label` shows an IRI as the sender wrote it.
     `scope_at` (canonical): when the document's scope was observed, where that is known by itself.
     """
 
@@ -65,6 +105,12 @@ class Change:
     event: str = ""
     cause: str = ""
     overwrite: bool = True
+    attr: str = ""
+    dataset_id: str | None = ""
+    dropped: AttrSet = NONE
+    lang: str | None = None
+    observed_at: str | None = None
+    label: Callable[[str], str] = field(default=str, compare=False)
     scope_at: str | None = None
 
 
@@ -101,7 +147,8 @@ class Result:
     `row`: what to store if not None (a `noop` may have one: order keys moved, nothing that anybody can see did, so the
     version stays and no event is told). With outcome `deleted` the stored row is to go. `tombstone`: to be kept, if not
     None, where no row is. `geo`: EWKB per touched GeoProperty, None where the geometry is to go. `version`: the change
-    event's. `history` is to be stored whatever the outcome.
+    event's. `history` is to be stored whatever the outcome. `skipped`: attributes that were there and stayed as they
+    were, as `overwrite` asks.
     """
 
     outcome: Outcome
@@ -111,6 +158,7 @@ class Result:
     history: list[HistoryRow] = field(default_factory=list)
     attrs: list[AttrPatch] = field(default_factory=list)
     tombstone: Tombstone | None = None
+    skipped: tuple[str, ...] = ()
 
     @property
     def op(self) -> change_event.Op | None:

@@ -170,7 +170,7 @@ def _with(doc: Doc, changes: Sequence[AttrChange], *, backwards: bool) -> Doc:
             kept.append(instance)
         if not kept:
             doc.pop(change.name, None)
-        elif len(kept) == 1 and not dataset_of(kept[0]):
+        elif len(kept) == 1:
             doc[change.name] = kept[0]
         else:
             doc[change.name] = sorted(kept, key=dataset_of)

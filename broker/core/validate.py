@@ -8,25 +8,37 @@ silently); what may be removed by the NGSI-LD Null depends on the operation, see
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Container
 from typing import Any, Final, Literal, TypeAlias
 
 from broker.core import geometry, times
 from broker.core.entity import (
     ENTITY_MEMBERS,
+    GEO_NAMES,
     INSTANCE_MEMBERS,
     KIND_OF_MEMBER,
     KINDS,
     OUTPUT_MEMBERS,
+    PROOF,
     Instance,
     Kind,
     primary,
 )
 from broker.core.errors import BadRequestData
 from broker.core.ids import NULL, is_uri, parse_entity_id, parse_uri
-from broker.core.plain import is_attribute_name, is_plain
+from broker.core.plain import is_attribute_name, is_plain, may_be_plain
 
-__all__ = ["MAX_ATTRIBUTES", "MAX_DEPTH", "Nulls", "check_attribute", "check_doc", "infer", "is_null"]
+__all__ = [
+    "MAX_ATTRIBUTES",
+    "MAX_DEPTH",
+    "Nulls",
+    "check_attribute",
+    "check_doc",
+    "check_members",
+    "infer",
+    "is_null",
+]
 
 Nulls: TypeAlias = Literal["none", "update", "merge"]
 """Where `urn:ngsi-ld:null` may stand: nowhere; for a whole attribute instance (5.5.8); inside a value too (5.5.12)."""
@@ -36,7 +48,8 @@ MAX_ATTRIBUTES: Final = 2_000
 
 _VALUE_MEMBERS: Final = frozenset(kind.member for kind in KINDS.values())
 _UNITLESS: Final = frozenset({"Relationship", "ListRelationship", "LanguageProperty", "VocabProperty", "JsonProperty"})
-_SCOPE_BARRED: Final = frozenset("+#*")
+_SEALED: Final = frozenset({"entityIdSealed", "entityTypeSealed"})
+_SCOPE: Final = re.compile(r"(/[^\W\d_]\w*)+")
 
 
 def infer(raw: Any, path: str) -> Instance | list[Instance]:
@@ -97,16 +110,17 @@ def check_doc(
     parse_entity_id(doc["id"])
     if need_type or "type" in doc:
         _types(doc.get("type"))
-    if "scope" in doc:
+    if "scope" in doc and (nulls == "none" or doc["scope"] != [NULL]):
         _scopes(doc["scope"])
-    if "expiresAt" in doc:
+    if "expiresAt" in doc and (nulls == "none" or doc["expiresAt"] != NULL):
         times.parse(doc["expiresAt"], "expiresAt")
     if len(doc) > MAX_ATTRIBUTES:
         raise BadRequestData(f"entity: {len(doc)} members, at most {MAX_ATTRIBUTES} are taken")
     for name, value in doc.items():
         if name in checked or name in ENTITY_MEMBERS:
             continue
-        if type(value) is not dict or not is_plain(value) or not is_attribute_name(name):
+        plain = type(value) is dict and is_plain(value) and is_attribute_name(name) and may_be_plain(name, value)
+        if not plain:
             check_attribute(name, value, nulls=nulls, label=label)
 
 
@@ -118,7 +132,7 @@ def check_attribute(
     if name in INSTANCE_MEMBERS or not is_uri(name):
         raise BadRequestData(f"{path}: not a name that an attribute can have")
     if isinstance(value, dict):
-        _instance(value, path, nulls, label)
+        _instance(value, name, path, nulls, label)
         return
     if not isinstance(value, list) or not value:
         raise BadRequestData(f"{path}: an attribute, or a non-empty array of its instances, is needed")
@@ -126,20 +140,21 @@ def check_attribute(
     for at, one in enumerate(value):
         if not isinstance(one, dict):
             raise BadRequestData(f"{path}[{at}]: an attribute instance is needed")
-        _instance(one, f"{path}[{at}]", nulls, label)
+        _instance(one, name, f"{path}[{at}]", nulls, label)
         dataset = one.get("datasetId", "")
         if dataset in seen:
             raise BadRequestData(f"{path}[{at}].datasetId: {dataset or 'the default instance'} is there twice")
         seen.add(dataset)
 
 
-def _instance(one: Instance, path: str, nulls: Nulls, label: Callable[[str], str]) -> None:
+def _instance(one: Instance, name: str, path: str, nulls: Nulls, label: Callable[[str], str]) -> None:
     found = one.get("type")
     kind = KINDS.get(found) if isinstance(found, str) else None
     if kind is None:
         raise BadRequestData(f"{path}.type: {found!r:.60} is no attribute type; these are: {', '.join(KINDS)}")
     if kind.member not in one:
         raise BadRequestData(f"{path}.{kind.member}: missing; a {kind.name} needs it")
+    _named(one, name, kind, path, nulls)
     for member, value in one.items():
         if member == "type":
             continue
@@ -151,6 +166,32 @@ def _instance(one: Instance, path: str, nulls: Nulls, label: Callable[[str], str
             _member(kind, member, value, path)
         else:
             check_attribute(member, value, nulls=nulls, label=label, path=path)
+
+
+def _named(one: Instance, name: str, kind: Kind, path: str, nulls: Nulls) -> None:
+    """Check what the core says of some names (4.5.2.2, 4.7.1)."""
+    if name in GEO_NAMES and kind.name != "GeoProperty" and not (nulls != "none" and is_null(one)):
+        raise BadRequestData(f"{path}.type: the core defines this attribute as a GeoProperty (4.7.1)")
+    if name == PROOF:
+        if kind.name != "Property" or not (isinstance(one["value"], dict) or (nulls != "none" and is_null(one))):
+            raise BadRequestData(f"{path}.value: a Property whose value is a proof, an object, is needed (4.5.2.2)")
+    elif not _SEALED.isdisjoint(one):
+        raise BadRequestData(f"{path}: entityIdSealed and entityTypeSealed are for ngsildproof only (4.5.2.2)")
+
+
+def check_members(kind: str | None, members: Instance, path: str) -> None:
+    """Check core members of a fragment of an instance as far as that can be done without the others.
+
+    `kind`: its attribute type, None if the fragment does not say.
+    """
+    for member, value in members.items():
+        if member in _VALUE_MEMBERS:
+            if kind is not None and member == KINDS[kind].member and not isinstance(value, str | dict | list):
+                _primary(KINDS[kind], value, f"{path}.{member}", "merge")
+            elif value is None:
+                raise BadRequestData(f"{path}.{member}: null cannot be a value")
+        elif member not in ("objectType", "valueType", "lang") or kind is not None:
+            _member(KINDS[kind or "Property"], member, value, path)
 
 
 def _member(kind: Kind, member: str, value: Any, path: str) -> None:
@@ -168,6 +209,8 @@ def _member(kind: Kind, member: str, value: Any, path: str) -> None:
         _text(value, where)
     elif member in ("valueType", "lang", "entityIdSealed", "entityTypeSealed"):
         _text(value, where)
+        if member == "valueType" and kind.name == "LanguageProperty" and not value.endswith("langString"):
+            raise BadRequestData(f"{where}: {value!r:.80}; that of a LanguageProperty is langString (5.2.32)")
     elif member == "objectType":
         if kind.name not in ("Relationship", "ListRelationship"):
             raise BadRequestData(f"{where}: a {kind.name} has no object")
@@ -303,9 +346,12 @@ def _types(value: Any) -> None:
 
 
 def _scopes(value: Any) -> None:
-    for one in value if isinstance(value, list) else [None]:
-        if not isinstance(one, str) or not one.startswith("/") or len(one) < 2 or not _SCOPE_BARRED.isdisjoint(one):
-            raise BadRequestData(f"scope: {one!r:.80} is no scope such as /Madrid/Centro (4.18)")
+    for one in value if isinstance(value, list) and value else [None]:
+        if not isinstance(one, str) or _SCOPE.fullmatch(one) is None:
+            raise BadRequestData(
+                f"scope: {one!r:.80} is no scope such as /Madrid/Centro: levels of letters, digits and _, "
+                "each starting with a letter (4.18)"
+            )
 
 
 def _text(value: Any, where: str) -> None:

@@ -32,6 +32,7 @@ from broker.http.routes.entities import answer_query
 from broker.http.services import Services
 from broker.ld.active import Active
 from broker.ld.contexts import link_context
+from broker.ops.alive import alive_joined
 from broker.ops.sight import Sight, sight
 from broker.ops.view import Joined
 from policies import PUBLIC, Caller, Decision, PurposeError
@@ -238,6 +239,7 @@ class Hot:
         if row is None:
             return False
         _, types, scopes, names, segs = row
+        names, segs = alive_joined(names, segs)
         mask = door.sight.mask_joined(entity_id, types, scopes, names, segs)
         if mask is None:
             return False

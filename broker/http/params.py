@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 from urllib.parse import parse_qsl
 
+from broker.core import times
 from broker.core.errors import BadRequestData, InvalidRequest, OperationNotSupported
 
-__all__ = ["COMMON", "Format", "Representation", "flag", "names", "parse", "representation", "whole"]
+__all__ = [
+    "COMMON",
+    "Format",
+    "Representation",
+    "flag",
+    "language",
+    "names",
+    "observed_at",
+    "parse",
+    "representation",
+    "simplified",
+    "whole",
+]
 
 Format: TypeAlias = Literal["normalized", "concise", "simplified"]
 
@@ -116,3 +130,31 @@ def representation(given: Mapping[str, str]) -> Representation:
     if found is None and len(options) > 1:
         raise InvalidRequest(f"options: {' and '.join(sorted(options))} contradict each other")
     return Representation(_FORMATS[found] if found is not None else next(iter(options), "normalized"), sys_attrs)
+
+
+_LANGUAGE = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
+
+
+def simplified(given: Mapping[str, str]) -> bool:
+    """Say whether the body is in simplified representation; `format` goes before `options` (6.5.3.4)."""
+    chosen = (given["format"],) if "format" in given else names(given, "options")
+    unknown = next((one for one in chosen if one not in _FORMATS), None)
+    if unknown is not None:
+        raise BadRequestData(f"format: expected one of {', '.join(_FORMATS)}, found {unknown!r:.40}")
+    return any(_FORMATS[one] == "simplified" for one in chosen)
+
+
+def language(given: Mapping[str, str]) -> str | None:
+    """Read the language of the texts in a body (6.5.3.4)."""
+    found = given.get("lang")
+    if found is not None and _LANGUAGE.fullmatch(found) is None:
+        raise BadRequestData(f"lang: {found!r:.40} is no language tag such as en or fr-CH")
+    return found
+
+
+def observed_at(given: Mapping[str, str]) -> str | None:
+    """Read when the attributes in a body were observed (6.5.3.4)."""
+    found = given.get("observedAt")
+    if found is not None:
+        times.parse(found, "observedAt")
+    return found

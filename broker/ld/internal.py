@@ -11,19 +11,34 @@ from typing import Any, Final
 
 import orjson
 
-from broker.core.entity import CORE, INSTANCE_MEMBERS, Doc, Instance
+from broker.core.entity import ENTITY_MEMBERS, INSTANCE_MEMBERS, PROOF, Doc, Instance
 from broker.core.errors import BadRequestData
 from broker.core.ids import NULL, is_uri
-from broker.core.plain import is_plain
+from broker.core.plain import is_plain, may_be_plain
 from broker.core.project import without_expiry
 from broker.core.render import Form, SysAttrs, compact_instances, render
 from broker.core.validate import MAX_DEPTH, Nulls, check_doc, infer
 from broker.ld.active import Active
 
-__all__ = ["accept", "compact_segment", "expand_names", "to_external", "to_internal"]
+__all__ = [
+    "ENTITY_LEVEL",
+    "STAMPS",
+    "accept",
+    "accept_fragment",
+    "attribute",
+    "compact_segment",
+    "expand_names",
+    "member_of",
+    "member_value",
+    "to_external",
+    "to_internal",
+    "value",
+    "with_id",
+]
 
-_STAMPS: Final = frozenset({"createdAt", "modifiedAt", "deletedAt", "instanceId"})
-_PROOF: Final = CORE + "ngsildproof"
+STAMPS: Final = frozenset({"createdAt", "modifiedAt", "deletedAt", "instanceId"})
+"""System times and ids that answers carry; a request may send them back, to no effect."""
+ENTITY_LEVEL: Final = ENTITY_MEMBERS | STAMPS
 _SEALED: Final = frozenset({"entityIdSealed", "entityTypeSealed"})
 
 
@@ -33,6 +48,13 @@ def accept(body: Any, active: Active, *, need_type: bool = True, nulls: Nulls = 
     doc = _entity(body, active, plain)
     check_doc(doc, need_type=need_type, nulls=nulls, label=active.attr, checked=plain)
     return doc
+
+
+def accept_fragment(body: Any, active: Active, entity_id: str, *, nulls: Nulls = "none") -> Doc:
+    """Take an entity fragment for the entity of the request's path; its id and type may be left out (5.4)."""
+    if not isinstance(body, dict):
+        raise BadRequestData("entity: a JSON object is needed")
+    return accept(with_id(body, entity_id), active, need_type=False, nulls=nulls)
 
 
 def to_internal(body: Any, active: Active) -> Doc:
@@ -50,7 +72,8 @@ def _entity(body: Any, active: Active, plain: set[str]) -> Doc:
             continue
         if type(value) is dict:
             attr = active.attribute(key)
-            if attr is not None and attr not in doc and active.core_names_stand and is_plain(value):
+            fits = attr is not None and attr not in doc and active.core_names_stand and is_plain(value)
+            if attr is not None and fits and may_be_plain(attr, value):
                 doc[attr] = value if next(iter(value)) == "type" else {"type": value["type"], **value}
                 plain.add(attr)
                 continue
@@ -62,12 +85,12 @@ def _entity(body: Any, active: Active, plain: set[str]) -> Doc:
             name, inner = member, _dotted(value) if member == "expiresAt" else value
         elif member == "scope":
             name, inner = "scope", _scopes(value)
-        elif member in _STAMPS:
+        elif member in STAMPS and member != "instanceId":
             continue
         elif member in INSTANCE_MEMBERS:
             raise BadRequestData(f"{key}: the core @context defines it as no attribute, so it cannot name one (4.5.1)")
         else:
-            name, inner = member, _attribute(value, active, key, member, 0)
+            name, inner = member, attribute(value, active, key, member)
         if name in doc:
             raise BadRequestData(f"{key}: names the same as another member")
         doc[name] = inner
@@ -114,15 +137,25 @@ def _expand_word(word: str, active: Active, path: str) -> str:
     return found
 
 
-def _attribute(raw: Any, active: Active, path: str, name: str, depth: int) -> Instance | list[Instance]:
+def with_id(body: dict[str, Any], entity_id: str) -> dict[str, Any]:
+    """Give a fragment the id of its target; one that it has must be the same."""
+    for key in ("id", "@id"):
+        if key in body:
+            if body[key] != entity_id:
+                raise BadRequestData(f"{key}: {body[key]!r:.80} is not the entity of the request's path, {entity_id}")
+            return body
+    return {"id": entity_id, **body}
+
+
+def attribute(raw: Any, active: Active, path: str, name: str, depth: int = 0) -> Instance | list[Instance]:
+    """Expand one attribute, and give it in normalized form. `name` is its IRI, `path` what faults are told with."""
     if depth > MAX_DEPTH:
         raise BadRequestData(f"{path}: nested deeper than {MAX_DEPTH}")
     found = infer(raw, path)
     if isinstance(found, list):
         several = [_instance(one, active, f"{path}[{at}]", name, depth) for at, one in enumerate(found)]
-        return several[0] if len(several) == 1 and "datasetId" not in several[0] else several
-    one = _instance(found, active, path, name, depth)
-    return [one] if "datasetId" in one and not depth else one
+        return several[0] if len(several) == 1 else several
+    return _instance(found, active, path, name, depth)
 
 
 def _instance(raw: Instance, active: Active, path: str, name: str, depth: int) -> Instance:
@@ -131,36 +164,61 @@ def _instance(raw: Instance, active: Active, path: str, name: str, depth: int) -
         raise BadRequestData(f"{path}.@context: an attribute cannot carry a @context (5.5.7)")
     found: Instance = {"type": kind}
     for key, value in raw.items():
-        member = active.member(key) if name != _PROOF or key not in _SEALED else key
-        if member == "type" or member in _STAMPS:
+        member = member_of(key, active, name)
+        if member == "type" or member in STAMPS:
             continue
         if member not in INSTANCE_MEMBERS:
             if member == "id":
                 raise BadRequestData(f"{path}.{key}: an attribute has no identifier; it may have a datasetId")
-            inner: Any = _attribute(value, active, f"{path}.{key}", member, depth + 1)
+            inner: Any = attribute(value, active, f"{path}.{key}", member, depth + 1)
         elif member == "datasetId" and value == "@none":
             continue
         else:
-            inner = _member(member, value, kind, active, f"{path}.{key}", name)
+            inner = member_value(member, value, kind, active, f"{path}.{key}", name)
         if member in found:
             raise BadRequestData(f"{path}.{key}: names the same as another member")
         found[member] = inner
     return found
 
 
-def _member(member: str, value: Any, kind: Any, active: Active, path: str, name: str) -> Any:
+def member_of(key: str, active: Active, name: str) -> str:
+    """Give a key inside an instance of the attribute `name`: a core member's short name, or an IRI."""
+    if key not in _SEALED:
+        return active.member(key)
+    if name != PROOF:
+        raise BadRequestData(f"{active.attr(name)}.{key}: is for ngsildproof only (4.5.2.2)")
+    return key
+
+
+def member_value(member: str, given: Any, kind: Any, active: Active, path: str, name: str) -> Any:
     """Expand the value of a core member of an instance."""
     if member == "value" or member == "valueList":
-        if kind == "GeoProperty" or name == _PROOF or not isinstance(value, dict | list):
-            return value
-        return _value(value, active, path, 0)
+        if kind == "GeoProperty" and isinstance(given, str):
+            return _geometry(given)
+        if kind == "GeoProperty" or name == PROOF or not isinstance(given, dict | list):
+            return given
+        return value(given, active, path)
     if member in ("vocab", "objectType", "valueType", "entityTypeSealed"):
-        return expand_names(value, active, path, words=member == "vocab")
-    if member == "objectList" and isinstance(value, list):
-        return [{"object": one} if isinstance(one, str) and one != NULL else one for one in value]
+        return expand_names(given, active, path, words=member == "vocab")
+    if member == "objectList" and isinstance(given, list):
+        return [{"object": one} if isinstance(one, str) and one != NULL else one for one in given]
     if member in ("observedAt", "expiresAt"):
-        return _dotted(value)
-    return value
+        return _dotted(given)
+    return given
+
+
+def _geometry(text: str) -> Any:
+    """Read a geometry that is written as a string (4.7.2); what is none stays as it is, which is a fault."""
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    return found if isinstance(found, dict) else text
+
+
+def value(given: dict[str, Any] | list[Any], active: Active, path: str) -> Any:
+    """Expand the keys inside a compound value."""
+    return _value(given, active, path, 0)
 
 
 def _value(value: Any, active: Active, path: str, depth: int) -> Any:

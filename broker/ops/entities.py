@@ -14,6 +14,7 @@ from broker.core.errors import BadRequestData, NgsiLdError, ResourceNotFound
 from broker.core.match import Meta, matches
 from broker.core.narrow import AttrMask, narrow
 from broker.core.query import Node, Query
+from broker.ops.alive import alive, alive_joined
 from broker.ops.sight import sight
 from broker.ops.view import Joined, View
 from broker.store.observed import note
@@ -50,10 +51,11 @@ async def retrieve_entity(pool: Pool, schema: str, access: Access, entity_id: st
 def seen(access: Access, row: Any) -> View | None:
     """Give what the caller sees of a row read by id; None if it is hidden."""
     meta = orjson.loads(row[5])
+    names, segs = alive(row[3], row[4])
     mask = sight(access).mask(
-        row[0], row[1], row[2], row[3], row[4], lambda: Meta(times.of(row[6]), times.of(row[7]), meta)
+        row[0], row[1], row[2], names, segs, lambda: Meta(times.of(row[6]), times.of(row[7]), meta)
     )
-    return None if mask is None else View(row[0], row[1], row[2], row[3], row[4], mask, meta, row[6], row[7], row[8])
+    return None if mask is None else View(row[0], row[1], row[2], names, segs, mask, meta, row[6], row[7], row[8])
 
 
 async def query_entities(pool: Pool, schema: str, access: Access, query: Query, *, sys_attrs: bool) -> Page:
@@ -76,8 +78,8 @@ async def query_entities(pool: Pool, schema: str, access: Access, query: Query, 
 
 
 def _joined(row: Any, mask: AttrMask) -> Joined:
-    return Joined(row[0], row[1], row[2], row[3], row[4], mask)
+    return Joined(row[0], row[1], row[2], *alive_joined(row[3], row[4]), mask)
 
 
 def _view(row: Any, mask: AttrMask) -> View:
-    return View(row[0], row[1], row[2], row[3], row[4], mask, orjson.loads(row[5]), row[6], row[7], row[8])
+    return View(row[0], row[1], row[2], *alive(row[3], row[4]), mask, orjson.loads(row[5]), row[6], row[7], row[8])

@@ -14,17 +14,17 @@ of an entity never repeat.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol
 
 from broker.core import change as change_event
 from broker.core import patch, times
 from broker.core.entity import LOCATION
 from broker.core.errors import AlreadyExists, NgsiLdError, ResourceNotFound
-from broker.core.patch import Change, Row, Tombstone
-from broker.store import entities, history
+from broker.core.patch import Change, Row, Shows, Tombstone
+from broker.store import entities, history, transient
 from broker.store.pool import Conn
 
 __all__ = ["Change", "Guard", "Outcome", "Row", "apply"]
@@ -35,21 +35,30 @@ _PART: Final = 200
 _SLICE: Final = 20
 """Entities that are computed before whoever else waits (the part being stored among them) may go on."""
 
-Guard: TypeAlias = Callable[[Row | None, Row | None], NgsiLdError | None]
-"""Sees an entity before and after a change (None: absent), under the row's lock; an error refuses the change."""
+
+class Guard(Protocol):
+    """Decides on a change under the row's lock; an error refuses it."""
+
+    def admit(self, before: Row | None) -> NgsiLdError | Shows | None:
+        """Look at the entity before the change (None: absent). Say what of it the writer sees, None: everything."""
+
+    def conclude(self, after: Row | None) -> NgsiLdError | None:
+        """Look at the entity after the change (None: absent)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one change. `result` is patch's, or `refused` by its guard; `version` is the entity's afterwards.
+    """What became of one change. `result` is patch's, or `refused`; `version` is the entity's afterwards.
 
-    `noop` is a replay or late data: nothing new entered the current state, though history may have grown.
+    `noop` is a replay or late data: nothing new entered the current state, though history may have grown. `refused`:
+    by its guard, or because the change does not fit what is stored. `skipped`: attributes that stayed as they were.
     """
 
     entity: str
     result: str
     version: int | None = None
     error: NgsiLdError | None = None
+    skipped: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -153,16 +162,22 @@ class _Behind:
 def _step(work: _Work, tenant: str, change: Change, now: datetime, guard: Guard | None) -> Outcome:
     """Run one change on the entity as it stands now."""
     before = work.row
-    result = patch.apply(before, change, now, work.tombstone)
+    version = before.version if before else None
+    seen = guard.admit(before) if guard is not None else None
+    if isinstance(seen, NgsiLdError):
+        return Outcome(change.id, "refused", version, seen)
+    try:
+        result = patch.apply(before, change, now, work.tombstone, seen)
+    except NgsiLdError as error:
+        return Outcome(change.id, "refused", version, error)
     if result.outcome == "conflict":
         return Outcome(change.id, "conflict", None, AlreadyExists(f"{change.id} already exists"))
     if result.outcome == "missing":
         return Outcome(change.id, "missing", None, ResourceNotFound(f"{change.id} was not found"))
     after = None if result.outcome == "deleted" else result.row or before
-    if guard is not None:
-        error = guard(before, after)
-        if error is not None:
-            return Outcome(change.id, "refused", before.version if before else None, error)
+    refusal = guard.conclude(after) if guard is not None else None
+    if refusal is not None:
+        return Outcome(change.id, "refused", version, refusal)
     work.row = after
     work.history.extend(result.history)
     if result.tombstone is not None:
@@ -179,7 +194,7 @@ def _step(work: _Work, tenant: str, change: Change, now: datetime, guard: Guard 
             tenant, change.id, types, result.version, times.of(now), result.op, result.attrs, change.cause
         )
         work.events.append(event)
-    return Outcome(change.id, result.outcome, after.version if after else None)
+    return Outcome(change.id, result.outcome, after.version if after else None, None, result.skipped)
 
 
 async def _insert(conn: Conn, work: dict[str, _Work]) -> list[str]:
@@ -213,6 +228,7 @@ async def _keep(conn: Conn, done: dict[str, _Work], now: datetime) -> None:
     add_types: list[tuple[str, str]] = []
     drop_types: list[tuple[str, str]] = []
     geometries: list[tuple[str, str, bytes | None]] = []
+    ends: list[tuple[str, datetime | None]] = []
     for one, work in done.items():
         if work.row is None:
             continue
@@ -222,6 +238,9 @@ async def _keep(conn: Conn, done: dict[str, _Work], now: datetime) -> None:
             add_types.extend((name, one) for name in new if name not in old)
             drop_types.extend((name, one) for name in old if name not in new)
         geometries.extend((one, name, geometry) for name, geometry in work.geo.items() if name != LOCATION)
+        end = transient.earliest(work.row)
+        if end != transient.earliest(work.stored):
+            ends.append((one, end))
         if work.stored is not None and work.row is not work.stored:
             updated.append((work.row, work.geo.get(LOCATION)))
             if LOCATION in work.geo:
@@ -239,3 +258,4 @@ async def _keep(conn: Conn, done: dict[str, _Work], now: datetime) -> None:
     )
     await entities.type_as(conn, add_types, drop_types)
     await entities.place(conn, geometries)
+    await transient.note(conn, ends)

@@ -1,4 +1,4 @@
-"""Expiry: removes entities whose time is over (CIM 009 V1.9.1, 4.22) and settled ledger rows that nobody needs.
+"""Expiry: removes entities and attributes whose time is over (CIM 009 V1.9.1, 4.22), and settled ledger rows.
 
 Queries hide what has expired at once; this removes it, with its change event, a group at a time. Per tenant one worker
 at a time (advisory lock).
@@ -23,6 +23,7 @@ __all__ = ["Expiry"]
 _log = structlog.get_logger(__name__)
 _SQL = load("expiry")
 _EXPIRED = Counter("datapolis_expired_entities", "Entities removed because their time was over")
+_EXPIRED_ATTRIBUTES = Counter("datapolis_expired_attributes", "Entities that lost attributes whose time was over")
 
 
 class Expiry:
@@ -61,10 +62,14 @@ class Expiry:
             if not await conn.fetchval(_SQL["lock"], tenant):
                 return 0
             rows = await conn.fetch(_SQL["due"], now, self._limit)
+            partly = await conn.fetch(_SQL["due_attributes"], now, self._limit)
+            if partly:
+                await write.apply(conn, tenant, [Change("sweep", row["id"], cause="expiry") for row in partly], now)
+                _EXPIRED_ATTRIBUTES.inc(len(partly))
             if not rows:
-                return 0
+                return len(partly)
             # The write engine drops what has expired without an event, so it is told the last instant of the first.
             instant = min(row["expires_at"] for row in rows) - timedelta(microseconds=1)
             await write.apply(conn, tenant, [Change("delete", row["id"], cause="expiry") for row in rows], instant)
         _EXPIRED.inc(len(rows))
-        return len(rows)
+        return max(len(rows), len(partly))

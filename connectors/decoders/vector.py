@@ -91,6 +91,8 @@ def _layer(source: str | bytes, name: str, spec: VectorDecoder) -> str:
         if spec.layer not in layers:
             raise FeedError(f"{name}: decoder.layer: there is no layer {spec.layer!r}; it has {', '.join(layers)}")
         return spec.layer
+    if not layers:
+        raise DataLayerError("no layers")
     if len(layers) != 1:
         raise FeedError(f"{name}: it has {len(layers)} layers; set decoder.layer to one of {', '.join(layers)}")
     return layers[0]

@@ -24,6 +24,7 @@ _PERSONAL = frozenset({
     "licenseplate", "plate", "address", "street",
 })  # fmt: skip
 _MOST = 2_000
+_MOSTLY = 0.7  # of the values are numbers: then it is a number, and the others are wrong
 
 
 @dataclass(slots=True)
@@ -51,7 +52,7 @@ class Column:
     @property
     def span(self) -> tuple[float, float]:
         """Least and most of the numbers."""
-        numbers = [float(value) for value in self.values]
+        numbers = [float(value) for value in self.values if _number(value)]
         return min(numbers), max(numbers)
 
 
@@ -101,9 +102,9 @@ def _judge(column: Column) -> None:
     elif (layout := layout_of([str(value) for value in values])) is not None and isinstance(values[0], str):
         column.kind, column.layout = "time", layout
         column.zoned = layout == "iso" and all(datetime.fromisoformat(value).tzinfo is not None for value in values)
-    elif all(_number(value) for value in values):
+    elif sum(map(_number, values)) >= len(values) * _MOSTLY:
         padded = any(isinstance(value, str) and re.match(r"0\d", value) for value in values)
-        whole = all(float(value).is_integer() for value in values)
+        whole = all(float(value).is_integer() for value in values if _number(value))
         column.kind = "text" if padded else "integer" if whole else "number"
 
 

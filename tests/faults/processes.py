@@ -91,8 +91,13 @@ async def until(condition: Callable[[], Awaitable[bool]], *, within_s: float, wh
         raise AssertionError(f"no {what} within {within_s} s:\n{worker.output()[-4000:]}") from error
 
 
-async def consumed(conn: asyncpg.Connection[asyncpg.Record], consumer: str) -> int:
-    """Count the records whose effect is committed, over all partitions."""
+async def consumed(conn: asyncpg.Connection[asyncpg.Record], consumer: str, topic: str | None = None) -> int:
+    """Count the records whose effect is committed, over all partitions, of one topic or of all."""
     return int(
-        await conn.fetchval("SELECT coalesce(sum(next), 0) FROM broker.ingest_offsets WHERE consumer = $1", consumer)
+        await conn.fetchval(
+            "SELECT coalesce(sum(next), 0) FROM broker.ingest_offsets "
+            "WHERE consumer = $1 AND ($2::text IS NULL OR topic = $2)",
+            consumer,
+            topic,
+        )
     )

@@ -39,9 +39,12 @@ from tests.fixtures.tokens import TestIssuer, issuer
 
 __all__ = ["issuer", "sink"]
 
+# Answers are timed by their receiver, which cannot outdate them; where it was itself held up and an answer seems late,
+# that trial tells nothing and is made again.
 TRIALS = 200 if os.environ.get("DATAPOLIS_PROVE") == "1" else 10
 CLIENTS = 6
 LIMIT_S = 1.0
+HELD_UP_S = 0.2
 _T = "https://smartdatamodels.org/dataModel.Transportation/"
 _AGREEMENT = "urn:datapolis:agreement:rideflow-mobility"
 _PURPOSE = "dpv:ServiceProvision"
@@ -95,12 +98,13 @@ class Load:
     statuses: set[int] = field(default_factory=set)
     shown_at: float = 0.0
     hidden_at: float = 0.0
+    held_up_s: float = 0.0
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Read until the block ends; a new connection now and then, so that every worker is met."""
         tasks = [asyncio.create_task(self._read(n)) for n in range(CLIENTS)]
-        tasks.append(asyncio.create_task(self._move()))
+        tasks += [asyncio.create_task(self._move()), asyncio.create_task(self._watch())]
         try:
             yield
             assert not any(task.done() for task in tasks), "a client of the load has ended"
@@ -123,6 +127,13 @@ class Load:
             else:
                 self.hidden_at = now
 
+    async def _watch(self) -> None:
+        """Notice the longest time for which this process itself did not get on."""
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.02)
+            self.held_up_s = max(self.held_up_s, time.monotonic() - before - 0.02)
+
     async def _move(self) -> None:
         speed = 0
         while True:
@@ -133,7 +144,7 @@ class Load:
 
 async def settled(load: Load, *, shown: bool) -> None:
     """Wait until every client has seen one side only for a while."""
-    end = time.monotonic() + 15
+    end = time.monotonic() + 30
     while time.monotonic() < end:
         await asyncio.sleep(0.05)
         now = time.monotonic()
@@ -143,7 +154,54 @@ async def settled(load: Load, *, shown: bool) -> None:
     pytest.fail(f"the load never settled to shown={shown}", pytrace=False)
 
 
-@pytest.mark.timeout(60 + 6 * TRIALS)
+@dataclass(slots=True)
+class Lags:
+    """What the trials found: the last revoked answer's or notification's time after the call, in s."""
+
+    told: list[float] = field(default_factory=list)
+    polled: list[float] = field(default_factory=list)
+    notified: int = 0
+    again: int = 0
+
+
+async def tried(load: Load, steward: asyncpg.Connection, sink: Sink, lags: Lags) -> float | None:
+    """Grant, revoke, and tell how long after it the last thing came that carries what was revoked.
+
+    None: that was too late, and this process was held up meanwhile, so that it cannot be told from its own delay.
+    """
+    await change_status(steward, _AGREEMENT, "active", "urn:party:steward", "again")
+    await settled(load, shown=True)
+    lags.notified += len(sink.received)
+    sink.received.clear()
+    load.held_up_s = 0.0
+    await change_status(steward, _AGREEMENT, "suspended", "urn:party:steward", "a trial")
+    done = time.monotonic()
+    await asyncio.sleep(LIMIT_S + 0.5)
+    last = max(load.shown_at, *(one.at for one in sink.received), 0.0) - done
+    if last > LIMIT_S and load.held_up_s > HELD_UP_S:
+        return None
+    assert load.hidden_at > done, "the clients were answered meanwhile"
+    return last
+
+
+async def trials(load: Load, steward: asyncpg.Connection, admin: asyncpg.Connection, sink: Sink) -> Lags:
+    """Make the trials, the second half of them with NOTIFY cut."""
+    lags = Lags()
+    for found in (lags.told, lags.polled):
+        if found is lags.polled:
+            await admin.execute("ALTER TABLE policies.revision DISABLE TRIGGER tell")
+        while len(found) < TRIALS // 2:
+            last = await tried(load, steward, sink, lags)
+            if last is None:
+                lags.again += 1
+                assert lags.again <= TRIALS, "this machine is too busy to tell a late answer from its own delays"
+                continue
+            found.append(last)
+            assert last <= LIMIT_S, f"trial {len(lags.told + lags.polled)}: revoked data {last:.3f} s after"
+    return lags
+
+
+@pytest.mark.timeout(150 + 12 * TRIALS)
 async def test_nothing_carries_what_was_revoked_a_second_ago(
     two_workers: BrokerProcess, issuer: TestIssuer, kafka: str, opa: str, topic_prefix: str, sink: Sink, tmp_path: Path
 ) -> None:
@@ -158,8 +216,6 @@ async def test_nothing_carries_what_was_revoked_a_second_ago(
         "DATAPOLIS_CITY": str(ROOT / "city"),
     }
     worker = Worker("w", ["relay", "notify"], environment, tmp_path / "w.log")
-    lags: list[float] = []
-    notified = 0
     async with opened(two_workers, issuer) as governed, workers(worker), AsyncExitStack() as stack:
         admin = await asyncpg.connect(database.dsn("admin"))
         stack.push_async_callback(admin.close, timeout=5)
@@ -178,28 +234,17 @@ async def test_nothing_carries_what_was_revoked_a_second_ago(
         load = Load(governed, headers)
         async with load.running():
             await sink.until(1, within_s=60)
-            for trial in range(TRIALS):
-                if trial == TRIALS // 2:
-                    await admin.execute("ALTER TABLE policies.revision DISABLE TRIGGER tell")
-                await change_status(steward, _AGREEMENT, "active", "urn:party:steward", "again")
-                await settled(load, shown=True)
-                notified += len(sink.received)
-                sink.received.clear()
-                await change_status(steward, _AGREEMENT, "suspended", "urn:party:steward", "a trial")
-                done = time.monotonic()
-                await asyncio.sleep(LIMIT_S + 0.2)
-                late = [one.at - done for one in sink.received if one.at > done + LIMIT_S]
-                assert late == [], f"trial {trial}: notifications {late} s after"
-                lags.append(load.shown_at - done)
-                assert lags[-1] <= LIMIT_S, f"trial {trial}: an answer {lags[-1]:.3f} s after"
-                assert load.hidden_at > done, "the clients were answered meanwhile"
+            lags = await trials(load, steward, admin, sink)
         assert worker.stop() == 0
-    assert load.statuses == {200}, "what is public stays"
-    assert notified >= TRIALS / 2
+    # 503: where a busy machine starves the heartbeat, the doors close rather than answer by what may be old.
+    assert 200 in load.statuses, "what is public stays"
+    assert load.statuses <= {200, 503}
+    assert lags.notified >= TRIALS / 2
     assert load.answers > 10 * TRIALS
     print(  # noqa: T201 - the figures of a proof
-        f"\nrevocation: {TRIALS} trials, {load.answers} answers, {notified} notifications; last revoked answer "
-        f"at most {max(lags) * 1000:.0f} ms after, with NOTIFY {max(lags[: TRIALS // 2]) * 1000:.0f} ms"
+        f"\nrevocation: {TRIALS} trials ({lags.again} made again), {load.answers} answers, {lags.notified} "
+        f"notifications; last revoked one at most {max(lags.told + lags.polled) * 1000:.0f} ms after, "
+        f"with NOTIFY {max(lags.told) * 1000:.0f} ms"
     )
 
 
@@ -234,15 +279,20 @@ async def stopped(running: BrokerProcess, issuer: TestIssuer, engine: subprocess
         headers = governed.headers("urn:party:rideflow", "vendor", _PURPOSE)
         load = Load(governed, headers)
         async with load.running():
-            await settled(load, shown=True)
-            assert load.statuses == {200}
-            engine.send_signal(signal.SIGSTOP)
-            shut = time.monotonic()
-            await asyncio.sleep(LIMIT_S + 0.1)
+            for _ in range(5):
+                await settled(load, shown=True)
+                load.held_up_s = 0.0
+                engine.send_signal(signal.SIGSTOP)
+                shut = time.monotonic()
+                await asyncio.sleep(LIMIT_S + 0.5)
+                last = load.shown_at - shut
+                if last <= LIMIT_S or load.held_up_s <= HELD_UP_S:
+                    break
+                engine.send_signal(signal.SIGCONT)
+            assert last <= LIMIT_S, f"data {last:.3f} s after"
             load.statuses.clear()
             await asyncio.sleep(1.2)
             assert load.statuses == {503}
-            assert load.shown_at <= shut + LIMIT_S
         for method, path in (("GET", "/types"), ("DELETE", f"/entities/{_ID}"), ("POST", "/entities")):
             body = {"id": _ID, "type": "T"} if method == "POST" else None
             answer = await governed.api.call(method, path, body, headers)

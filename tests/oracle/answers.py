@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -18,7 +18,10 @@ MISSING = ("missing",)
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked, at one door. `geo` is (attribute, box)."""
+    """What is asked, at one door. `geo` is (attribute, box); `order` names attributes, each with whether it descends.
+
+    `join`: relationships show, in place, what they lead to.
+    """
 
     door: str
     caller: Caller
@@ -38,6 +41,8 @@ class Request:
     limit: int = 100
     offset: int = 0
     selectors: tuple[tuple[str, str | None], ...] = ()
+    order: tuple[tuple[str, bool], ...] = ()
+    join: bool = False
 
 
 def answer(world: World, request: Request, *, everything: bool = False) -> Any:
@@ -77,19 +82,41 @@ def size(found: Any) -> int:
 # ---- entities
 
 
-def _retrieve(request: Request, seen: Iterable[Seen]) -> Any:
+def _retrieve(request: Request, seen: Sequence[Seen]) -> Any:
     for one in seen:
         if one.entity["id"] == request.name:
             if request.attrs and one.shown.isdisjoint(request.attrs):
                 return MISSING
-            return _show(request, one)
+            return _joined(request, _show(request, one), seen)
     return MISSING
 
 
-def _query(request: Request, seen: Iterable[Seen]) -> tuple[int, list[Any]]:
-    found = [one for one in seen if selected(request, one)]
+def _query(request: Request, seen: Sequence[Seen]) -> tuple[int, list[Any]]:
+    found = _ordered(request, [one for one in seen if selected(request, one)])
     page = found[request.offset : request.offset + request.limit]
-    return len(found), [_show(request, one) for one in page]
+    return len(found), [_joined(request, _show(request, one), seen) for one in page]
+
+
+def _ordered(request: Request, found: list[Seen]) -> list[Seen]:
+    """Order by what the caller sees: an attribute that is hidden comes last, as one that is not there; then by id."""
+    for name, descends in reversed(request.order):
+        having = [one for one in found if one.visible(name)]
+        having.sort(key=lambda one: _value(one, name), reverse=descends)
+        found = having + [one for one in found if not one.visible(name)]
+    return found
+
+
+def _value(one: Seen, name: str) -> Any:
+    attribute = one.entity[name]
+    return attribute["object"] if "object" in attribute else attribute["value"]
+
+
+def _joined(request: Request, shown: Any, seen: Sequence[Seen]) -> Any:
+    """Put what the caller sees of a linked entity into the relationship that leads to it; none into itself."""
+    if not request.join or "r" not in shown or shown["r"]["object"] == shown["id"]:
+        return shown
+    linked = [one for one in seen if one.entity["id"] == shown["r"]["object"]]
+    return {**shown, "r": {**shown["r"], "entity": _show(request, linked[0])}} if linked else shown
 
 
 def selected(request: Request, one: Seen) -> bool:
@@ -143,8 +170,9 @@ def _kept(request: Request, name: str) -> bool:
 
 
 def _of_dataset(value: Any, dataset: str) -> Any:
+    """Give the instances of a dataset: one stands alone, none is None."""
     kept = [one for one in (value if isinstance(value, list) else [value]) if one.get("datasetId") == dataset]
-    return kept or None
+    return kept[0] if len(kept) == 1 else kept or None
 
 
 # ---- discovery

@@ -127,7 +127,7 @@ def _written(agreement: Agreement) -> dict[str, Any]:
     begin, end = _TIMES[agreement.time]
     return {
         "@context": ["http://www.w3.org/ns/odrl.jsonld", "../context.jsonld"],
-        "@type": "Agreement",
+        "@type": "Offer" if agreement.status == "offered" else "Agreement",
         "uid": agreement.uid,
         "profile": "https://datapolis.example/ns/trust",
         "version": 1,
@@ -253,6 +253,9 @@ def _said(request: Request) -> dict[str, str]:
     found |= {"q": query_text(request.q)} if request.q is not None else {}
     found |= {"options": "keyValues"} if request.shape == "simplified" else {}
     found |= {"geometryProperty": request.geometry} if request.geometry is not None else {}
+    if request.order:
+        found["orderBy"] = ",".join(f"{name};{'desc' if descends else 'asc'}" for name, descends in request.order)
+    found |= {"join": "inline"} if request.join else {}
     if request.geo is not None:
         name, box = request.geo
         found |= {"georel": "within", "geometry": "Polygon", "coordinates": json.dumps(polygon(box))}
@@ -308,6 +311,9 @@ def _lists(found: dict[str, Any]) -> dict[str, Any]:
     for name in ("type", "scope"):
         if isinstance(found.get(name), str):
             found[name] = [found[name]]
+    for value in found.values():
+        if isinstance(value, dict) and isinstance(value.get("entity"), dict):
+            value["entity"] = _lists(value["entity"])
     return {name: value for name, value in found.items() if name != "@context"}
 
 

@@ -188,8 +188,20 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(_RENDER, "strict=True) if view.mask.shows(name)\n", "strict=True)\n", HTTP),
     Mutant(_RENDER, "if view.mask.all and view.modified_at is not None:", "if view.modified_at is not None:", TWINS),
     Mutant(_FEATURES, "if attr not in view.names or not view.mask.shows(attr):", "if attr not in view.names:", HTTP),
-    Mutant(_GUARD, "return _covered(access, after, mask, written, refuse)", "return None", DOOR[:1]),
-    Mutant(_GUARD, 'return not_found(before.id) if change.kind == "delete" else', "return", DOOR[:1]),
+    Mutant(
+        _GUARD,
+        "return self._uncovered() if mask is None else self._covered(after, mask, self.written)",
+        "return None",
+        DOOR[:1],
+    ),
+    Mutant(_GUARD, "return self._uncovered() if makes else not_found(before.id)", "return self._uncovered()", DOOR[:1]),
+    Mutant(
+        _GUARD,
+        "return self._covered(before, mask, self.written) or (None if mask.all else mask.shows)",
+        "return None if mask.all else mask.shows",
+        DOOR[:1],
+    ),
+    Mutant(_GUARD, 'if self.change.kind == "delete" and not mask.all:', "if False:", DOOR[:1]),
     Mutant(_DEPS, "    if not decision.allow:\n", "    if False:\n", DOOR[:1]),
     # who calls, and for how long
     Mutant(

@@ -206,6 +206,8 @@ def _request(chance: Random, made: World) -> Request:
     if door == "attribute":
         return Request(door, caller, chance.choice(ATTRIBUTES))
     said: dict[str, Any] = _projection(chance)
+    if not said and door != "post" and chance.random() < 0.5:
+        said["join"] = True
     if door == "retrieve":
         return Request(door, caller, f"urn:ngsi-ld:E:{chance.randrange(41):03}", **said)
     types = chance.choice(["A", "B", "C", "A,B", "A,C", "B,C", "*", "(A;B)", "A,B,C,D"])
@@ -218,6 +220,9 @@ def _request(chance: Random, made: World) -> Request:
             said["id_pattern"] = chance.choice([":00", ":01", ":0[12]"])
         if chance.random() < 0.05:
             said["ids"] = tuple(f"urn:ngsi-ld:E:{n:03}" for n in chance.sample(range(41), 12))
+        if chance.random() < 0.3:
+            names = chance.sample(["n", "k", "s", "b", "r"], chance.choice([1, 1, 2]))
+            said["order"] = tuple((name, chance.random() < 0.5) for name in names)
     if chance.random() < 0.6:
         said["q"] = _condition(chance)
     if chance.random() < 0.15:

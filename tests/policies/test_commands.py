@@ -55,7 +55,7 @@ def test_folder_into_force_and_sealed(pg: Database, tmp_path: Path) -> None:
     assert "the database does not answer as asked" in err, "agreements need their domains first"
     assert run(env, "domains", "apply")[:2] == (0, "4 domains, 4 changed: environment, mobility, platform, requests\n")
     code, out, _ = run(env, "agreements", "apply")
-    assert (code, out.splitlines()[-1]) == (0, "19 agreements changed")
+    assert (code, out.splitlines()[-1]) == (0, "22 agreements changed")
 
     uid = "urn:datapolis:agreement:rideflow-mobility"
     assert run(env, "agreement", "status", uid, "suspended", "--why", "a test")[:2] == (0, f"{uid} is suspended\n")
@@ -82,7 +82,7 @@ async def _nothing_is_pending(pg: Database) -> None:
     conn = await asyncpg.connect(pg.dsn("policies"), timeout=10)
     try:
         assert await conn.fetchval("SELECT count(*) FROM policies.audit_pending") == 0
-        assert await conn.fetchval("SELECT count(*) FROM policies.audit_leaf") == 4 + 19 + 1
-        assert await conn.fetchval("SELECT max(size) FROM policies.checkpoint") == 24
+        assert await conn.fetchval("SELECT count(*) FROM policies.audit_leaf") == 4 + 22 + 1
+        assert await conn.fetchval("SELECT max(size) FROM policies.checkpoint") == 27
     finally:
         await conn.close(timeout=5)

@@ -1,4 +1,4 @@
-"""/entities and /entities/{entityId} (CIM 009 V1.9.1, 6.4, 6.5)."""
+"""GET of /entities and /entities/{entityId}, and query by POST (CIM 009 V1.9.1, 6.4, 6.5, 6.23)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broker.core.errors import BadRequestData, NgsiLdError
+from broker.core.errors import BadRequestData
 from broker.core.ids import parse_entity_id
-from broker.core.match import matches
 from broker.core.parse_type import parse_type
 from broker.core.project import EVERYTHING, Projection
 from broker.core.query import Node
@@ -21,36 +20,17 @@ from broker.http.answers import Told
 from broker.http.bodies import context_of_body
 from broker.http.deps import Call, enter
 from broker.http.negotiate import GEO_JSON
-from broker.http.problems import denied
 from broker.http.render import Show
 from broker.http.sheet import Sheet, write
-from broker.ld.internal import accept
-from broker.ops.authorise import Refuse, guard
 from broker.ops.entities import not_found, query_entities, retrieve_entity
 from broker.ops.joins import Join, follow
 from broker.ops.view import Joined, View
-from broker.store.write import Change, Guard, Row
 
-__all__ = ["answer_query", "refusal", "router"]
+__all__ = ["answer_query", "router"]
 
 router = APIRouter(prefix=answers.BASE)
 _LINK_LIVES_S = 86_400.0
 """How long the context of a query that brought it along can be had from the answer's Link header."""
-
-
-@router.post("/entities")
-@router.post("/entities/", include_in_schema=False)
-async def create(request: Request) -> Response:
-    """Create an entity (5.6.1)."""
-    call = await enter(request, "publish", creates=True)
-    params.parse(request.scope["query_string"], ())
-    body = await negotiate.body(request, call.services.settings.body_max_bytes)
-    active = await context_of_body(call.services.contexts, body, body.data)
-    doc = accept(body.data, active)
-    change = Change("create", doc["id"], doc, cause=call.cause)
-    check = guard(call.access, change, refusal(call))
-    outcome, prepared = await call.services.writes.write(call.tenant, call.schema, change, check, call.seal_write)
-    return answers.written(call, prepared, 201, outcome.error, {"Location": answers.location(doc["id"])})
 
 
 @router.get("/entities")
@@ -152,42 +132,3 @@ def _leaves_something(view: View, wanted: Projection) -> bool:
     if shown or wanted.attrs is not None:
         return shown
     return wanted.keeps("id") or wanted.keeps("type") or (bool(view.scopes) and wanted.keeps("scope"))
-
-
-@router.delete("/entities/{entity_id}")
-async def delete(request: Request, entity_id: str) -> Response:
-    """Delete an entity (5.6.6)."""
-    call = await enter(request, "delete")
-    given = params.parse(request.scope["query_string"], {"type"})
-    one = parse_entity_id(unquote(entity_id))
-    active = await call.services.contexts.resolve(negotiate.link_context(request))
-    types = parse_type(given["type"], active.expand_term) if "type" in given else None
-    change = Change("delete", one, cause=call.cause)
-    check = _of_type(types, guard(call.access, change, refusal(call)))
-    outcome, prepared = await call.services.writes.write(call.tenant, call.schema, change, check, call.seal_write)
-    return answers.written(call, prepared, 204, outcome.error, {})
-
-
-def refusal(call: Call) -> Refuse:
-    """Make the refusal of a change that the decision's grants do not cover."""
-    decision = call.decision
-
-    def refuse(detail: str) -> NgsiLdError:
-        if decision is None:
-            raise RuntimeError("a change was checked before the decision")
-        return denied(decision, detail)
-
-    return refuse
-
-
-def _of_type(types: Node | None, check: Guard | None) -> Guard | None:
-    """Let a check also require the type that the request names; another type is as if there were no entity."""
-    if types is None:
-        return check
-
-    def both(before: Row | None, after: Row | None) -> NgsiLdError | None:
-        if before is not None and not matches(types, {"id": before.id, "type": before.types}):
-            return not_found(before.id)
-        return check(before, after) if check is not None else None
-
-    return both

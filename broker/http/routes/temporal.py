@@ -25,8 +25,8 @@ from broker.http.deps import Call, enter
 from broker.http.negotiate import LD_JSON, Body, Media
 from broker.http.problems import unavailable
 from broker.http.render import array, with_context
-from broker.http.routes.entities import refusal
 from broker.http.services import services
+from broker.http.writing import refusal
 from broker.ld.active import Active
 from broker.ops import temporal as ops
 from broker.ops import temporal_provision as provision

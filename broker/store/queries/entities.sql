@@ -33,6 +33,7 @@ WHERE e.id = r.id
 -- name: remove
 WITH gone AS (DELETE FROM entities WHERE id = ANY($1::text[]) RETURNING id, types, created_at),
      geo AS (DELETE FROM entity_geo WHERE id = ANY($1::text[])),
+     transient AS (DELETE FROM entity_transient WHERE id = ANY($1::text[])),
      past AS (
          INSERT INTO departed AS d (id, types, created_at, deleted_at)
          SELECT id, types, created_at, $2 FROM gone WHERE $2::timestamptz IS NOT NULL

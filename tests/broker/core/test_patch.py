@@ -33,10 +33,12 @@ class Store:
     history: dict[tuple[str, str, str], HistoryRow] = field(default_factory=dict)
     results: list[Result] = field(default_factory=list)
 
-    def apply(self, change: Change, now: datetime = NOW) -> Result:
+    def apply(self, change: Change, now: datetime = NOW, shows: patch.Shows | None = None) -> Result:
         before = copy.deepcopy(self.row)
-        result = patch.apply(self.row, change, now, self.tombstone)
-        assert self.row == before, "the stored row was altered"
+        try:
+            result = patch.apply(self.row, change, now, self.tombstone, shows)
+        finally:
+            assert self.row == before, "the stored row was altered"
         self.results.append(result)
         for one in result.history:
             key = (one.attr, one.dataset_id, one.observed_at)

@@ -158,7 +158,7 @@ def test_a_typical_entity(active: Active) -> None:
             {"type": "Property", "value": "a"},
             {"type": "Property", "value": "b", "datasetId": "urn:d:1"},
         ],
-        DEFAULT + "alone": [{"type": "Property", "value": 1, "datasetId": "urn:d:1"}],
+        DEFAULT + "alone": {"type": "Property", "value": 1, "datasetId": "urn:d:1"},
         NS + "tags": {"type": "Property", "value": ["x", 1]},
         DEFAULT + "when": {
             "type": "Property",
@@ -202,7 +202,7 @@ def test_full_names_of_core_members_are_core_members(active: Active) -> None:
         ({"speed": {"object": "urn:x:1", "unitCode": "CEL"}}, "speed.unitCode: a Relationship has no unit"),
         ({"speed": {"value": 1, "observedAt": "yesterday"}}, "speed.observedAt: 'yesterday' is not a DateTime"),
         ({"speed": {"value": 1, "observedAt": "2026-02-30T00:00:00Z"}}, "speed.observedAt: "),
-        ({"speed": {"value": 1, "datasetId": "x"}}, "speed[0].datasetId: 'x' is not an absolute URI"),
+        ({"speed": {"value": 1, "datasetId": "x"}}, "speed.datasetId: 'x' is not an absolute URI"),
         ({"speed": [{"value": 1}, {"value": 2}]}, "speed[1].datasetId: the default instance is there twice"),
         ({"speed": {"value": 1, "previousValue": 2}}, "speed.previousValue: only answers carry it"),
         ({"speed": {"value": 1, "@context": {}}}, "speed.@context: an attribute cannot carry a @context"),

@@ -186,17 +186,29 @@ async def test_expired_counts_as_absent(pool: Pool) -> None:
 
 
 async def test_a_guard_sees_before_and_after_and_refuses_one_change_only(pool: Pool) -> None:
-    seen: list[tuple[bool, bool]] = []
+    seen: list[tuple[str, bool]] = []
 
-    def guard(before: Row | None, after: Row | None) -> BadRequestData | None:
-        seen.append((before is not None, after is not None))
-        return BadRequestData("no") if after is not None and after.vals[TEMPERATURE] == 2 else None
+    class Twos:
+        def admit(self, before: Row | None) -> None:
+            seen.append(("before", before is not None))
 
+        def conclude(self, after: Row | None) -> BadRequestData | None:
+            seen.append(("after", after is not None))
+            return BadRequestData("no") if after is not None and after.vals[TEMPERATURE] == 2 else None
+
+    guard = Twos()
     changes = [Change("upsert_replace", "urn:x:1", doc("urn:x:1", value)) for value in (1, 2, 3)]
     async with pool.tx(SCHEMA) as conn:
         outcomes = await apply(conn, "default", changes, NOW, [guard, guard, guard])
     assert [one.result for one in outcomes] == ["created", "refused", "updated"]
-    assert seen == [(False, True), (True, True), (True, True)]
+    assert seen == [
+        ("before", False),
+        ("after", True),
+        ("before", True),
+        ("after", True),
+        ("before", True),
+        ("after", True),
+    ]
     assert await rows(pool, "SELECT vals->$1, version FROM entities", TEMPERATURE) == [("3", 2)]
     assert len(await rows(pool, "SELECT 1 FROM broker.outbox", schema=None)) == 2
 

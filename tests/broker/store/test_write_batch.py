@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ import asyncpg
 import orjson
 import pytest
 
-from broker.core.errors import BadRequestData
+from broker.core.errors import BadRequestData, NgsiLdError
 from broker.core.patch import Row
 from broker.ld.active import Active
 from broker.ld.internal import accept
@@ -106,16 +106,27 @@ async def test_a_batch_comes_to_what_its_changes_come_to_one_by_one(pool: Pool) 
     assert any("/x\x1fy" in (row[2] or ()) for row in whole[0])
 
 
+class _Guard:
+    """Concludes as a function of how often it was asked says."""
+
+    def __init__(self, says: Callable[[int], NgsiLdError | None]) -> None:
+        self.says, self.seen = says, 0
+
+    def admit(self, before: Row | None) -> None:
+        """See everything."""
+
+    def conclude(self, after: Row | None) -> NgsiLdError | None:
+        self.seen += 1
+        return self.says(self.seen)
+
+
+def _fault() -> None:
+    raise RuntimeError("a fault of ours")
+
+
 async def test_a_fault_in_a_later_part_leaves_nothing_and_frees_the_connection(pool: Pool) -> None:
     changes = [Change("create", f"urn:x:{n:04}", doc(f"urn:x:{n:04}")) for n in range(3 * write._PART)]
-    seen = 0
-
-    def guard(before: Row | None, after: Row | None) -> None:
-        nonlocal seen
-        seen += 1
-        if seen > 2 * write._PART:
-            raise RuntimeError("a fault of ours")
-
+    guard = _Guard(lambda seen: _fault() if seen > 2 * write._PART else None)
     async with pool.lend(SCHEMA) as conn:
         with pytest.raises(RuntimeError, match="a fault of ours"):
             async with conn.transaction():
@@ -139,7 +150,7 @@ async def test_refusals_in_any_part_are_the_items_own(pool: Pool) -> None:
     ids = [f"urn:x:{n:04}" for n in range(2 * write._PART + 7)]
     bad = set(random.Random(1).sample(ids, 30))  # noqa: S311 - a choice, no secret
     changes = [Change("create", one, doc(one)) for one in reversed(ids)]
-    guards = [(lambda before, after: refused) if one.id in bad else None for one in changes]
+    guards = [_Guard(lambda _: refused) if one.id in bad else None for one in changes]
     async with pool.tx(SCHEMA) as conn:
         outcomes = await apply(conn, "default", changes, NOW, guards)
     assert [(one.entity, one.result, one.error) for one in outcomes] == [
