@@ -1,4 +1,4 @@
-"""Command line: python -m connectors run | new | check | replay | pause | resume | topics | schema."""
+"""Command line: python -m connectors run | new | check | replay | relearn | pause | resume | topics | schema."""
 
 from __future__ import annotations
 
@@ -277,15 +277,41 @@ def list_feeds(as_json: AsJson = False) -> None:
     """List the city's feeds and whether each can run here."""
     settings = ConnectorSettings()
     running, away = available(settings)
-    rows = [(feed.feed, feed.domain, str(feed.source.kind), "available", feed.title) for feed in running]
-    rows += [(name, "", "", reason, "") for name, reason in away.items()]
+    rows = [
+        (feed.feed, feed.domain, str(feed.source.kind), "available", _drift(feed.feed, settings), feed.title)
+        for feed in running
+    ]
+    rows += [(name, "", "", reason, _drift(name, settings), "") for name, reason in away.items()]
     if as_json:
-        print(json.dumps([dict(zip(("feed", "domain", "source", "state", "title"), row, strict=True)) for row in rows]))
+        members = ("feed", "domain", "source", "state", "drift", "title")
+        print(json.dumps([dict(zip(members, row, strict=True)) for row in rows]))
         return
-    table = Table("feed", "domain", "source", "state", "title")
-    for row in sorted(rows):
-        table.add_row(*row)
+    table = Table("feed", "domain", "source", "state", "schema drift", "title")
+    for feed, domain, source, state, drift, title in sorted(rows, key=lambda row: row[0]):
+        table.add_row(feed, domain, source, state, _drift_text(drift), title)
     console.print(table)
+
+
+def _drift(feed: str, settings: ConnectorSettings) -> dict[str, Any] | None:
+    """Read what a feed counted against its baseline; None before its first record."""
+    kept = FeedState(settings.feed_state, feed).read("schema")
+    return {name: kept[name] for name in ("learnt", "compared", "drifted", "counts")} if kept else None
+
+
+def _drift_text(drift: dict[str, Any] | None) -> str:
+    if drift is None:
+        return ""
+    if not drift["compared"]:
+        return f"learning ({drift['learnt']})"
+    names = [f"{what} {', '.join(list(paths)[:3])}" for what, paths in drift["counts"].items() if paths]
+    return f"{drift['drifted']} of {drift['compared']}{': ' if names else ''}{'; '.join(names)}"
+
+
+@app.command(epilog="Example: python -m connectors relearn kcm-vehicles")
+def relearn(feed: FeedName, as_json: AsJson = False) -> None:
+    """Learn anew what the feed's records are made of, after a change of the source was taken in."""
+    _state(feed).ask_relearn()
+    _said(feed, "learning", f"{feed}: learns from its next records", as_json=as_json)
 
 
 @topics_app.command("apply", epilog="Example: python -m connectors topics apply --partitions 6")
@@ -344,6 +370,7 @@ def _trial_json(trial: Trial, remarks: list[str]) -> str:
             "violations": violations,
             "removed": dict(trial.removed),
             "changed": dict(trial.changed),
+            "drift": {what: dict(paths) for what, paths in trial.drift.items()},
             "notes": remarks,
         }
     )
@@ -362,6 +389,8 @@ def _show(trial: Trial, remarks: list[str]) -> None:
     for title, fields in (("Taken away by minimisation", trial.removed), ("Coarsened or hidden", trial.changed)):
         if fields:
             console.print(f"{title}: " + ", ".join(f"{name} ({count})" for name, count in sorted(fields.items())))
+    for what, paths in trial.drift.items():
+        console.print(f"Schema drift, {what}: " + ", ".join(f"{path} ({count})" for path, count in paths.items()))
     for remark in remarks:
         console.print(f"Beside the models: {remark}")
 

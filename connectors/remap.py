@@ -90,7 +90,7 @@ class RecordMapper:
                 large = Rejection("check", "size", "", f"the entity is larger than {MAX_BYTES} bytes; map less of it")
                 outgoing.append(self._dead(large, message, counters))
                 continue
-            self._count(outcome, record, received, counters)
+            self._count(outcome, record, received, counters, (message.partition, message.offset))
             outgoing.append(Outgoing(topics.entities(feed.domain), topics.key(feed.tenant, outcome["id"]), value))
         return outgoing
 
@@ -116,14 +116,16 @@ class RecordMapper:
         letter = dead_letter(name, rejection, position, message.value or b"", datetime.now(UTC))
         return Outgoing(topics.dead(name), message.key or b"", letter)
 
-    def _count(self, entity: dict[str, Any], record: Any, received: str, counters: Counters) -> None:
+    def _count(
+        self, entity: dict[str, Any], record: Any, received: str, counters: Counters, place: tuple[int, int]
+    ) -> None:
         counters.mapped += 1
         expected = self.mapper.expected
         counters.expected += len(expected)
         counters.present += sum(iri in entity for iri in expected)
         observed = max({item["observedAt"] for item in entity.values() if isinstance(item, dict)})
         counters.last_observed_at = max(counters.last_observed_at, observed)
-        counters.repeated += self._recent.repeated(entity["id"], observed)
+        counters.repeated += self._recent.repeated(entity["id"], observed, frozenset(entity), place)
         most = self.feed.quality.max_age
         if most is not None:
             reference = self._reference(record) if self.mapper.reference else received
