@@ -80,6 +80,7 @@ async def sitemap(request: Request, part: Annotated[int, Query(ge=1)] = 1) -> Re
     base = reader.catalogue(state).base_url
     pages: list[tuple[str, str | None]] = [
         (f"{base}/", None),
+        *((f"{base}{path}", None) for path in ("/use", "/register", "/roadmap", "/charter")),
         *((f"{base}/domains/{name}", None) for name in state.datasets),
     ]
     pages += [(dcat.dataset_uri(base, d.domain, d.slug), d.modified.date().isoformat()) for d in state.ordered]
