@@ -20,6 +20,7 @@ from aiohttp import web
 from rich.console import Console
 from rich.table import Table
 
+from connectors.acls import apply_rights
 from connectors.admin import admin_app
 from connectors.conform import notes
 from connectors.declare import apply_topics
@@ -330,6 +331,22 @@ def topics_apply(
         return
     for outcome, count in sorted(Counter(done.values()).items()):
         console.print(f"{count} topics {outcome}")
+
+
+@topics_app.command("rights", epilog="Example: python -m connectors topics rights connectors-parks parks-sensors")
+def topics_rights(
+    principal: Annotated[str, typer.Argument(help="Who logs in to Kafka: DATAPOLIS_KAFKA_USER of that process.")],
+    names: FeedNames = None,
+) -> None:
+    """Let a principal publish these feeds' topics and nothing else, by Kafka's access rules."""
+    settings = ConnectorSettings()
+    known = load_all(settings.feeds)
+    unknown = sorted(set(names or ()) - set(known))
+    if unknown:
+        raise FeedError(f"no feed {unknown[0]!r} in {settings.feeds}; declared are {', '.join(sorted(known))}")
+    chosen = [known[name] for name in names or known]
+    for outcome, count in asyncio.run(apply_rights(chosen, principal, settings)).items():
+        console.print(f"{count} rights {outcome}")
 
 
 @app.command(epilog="Example: python -m connectors schema > feed.schema.json")

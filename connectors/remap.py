@@ -167,6 +167,7 @@ class MapWorker:
         feed = self._records.feed.feed
         consumer: AIOKafkaConsumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka,
+            **self._settings.kafka_login,
             group_id=_group(feed, self._settings),
             client_id=f"datapolis-map-{feed}",
             enable_auto_commit=False,
@@ -246,7 +247,9 @@ def _group(feed: str, settings: ConnectorSettings) -> str:
 
 async def group_counters(feed: str, settings: ConnectorSettings) -> dict[int, Counters]:
     """Read the counters of every partition of a feed, whoever owns it."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, client_id="datapolis-counters")
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=settings.kafka, client_id="datapolis-counters", **settings.kafka_login
+    )
     try:
         await admin.start()
         committed = await admin.list_consumer_group_offsets(_group(feed, settings))
@@ -274,7 +277,7 @@ async def replay(
     """
     topic = topics.prefixed(topics.records(records.feed.feed), settings.topic_prefix)
     consumer: AIOKafkaConsumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka, client_id="datapolis-replay", enable_auto_commit=False
+        bootstrap_servers=settings.kafka, client_id="datapolis-replay", enable_auto_commit=False, **settings.kafka_login
     )
     counters = Counters()
     await consumer.start()
@@ -300,7 +303,7 @@ async def replay(
 
 
 async def _partitions(topic: str, settings: ConnectorSettings) -> list[TopicPartition]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, client_id="datapolis-replay")
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, client_id="datapolis-replay", **settings.kafka_login)
     await admin.start()
     try:
         described = await admin.describe_topics([topic])
