@@ -22,6 +22,7 @@ from catalog.check import Report, check
 from catalog.city import City, read_city
 from catalog.document import DocumentError, read_document
 from catalog.mqa import DIMENSIONS, Score, measure, rating
+from catalog.portal.messages import update as update_messages
 from catalog.schemas import write_schemas
 from catalog.settings import Settings
 from catalog.store.connect import open_pool
@@ -110,6 +111,15 @@ def schemas(folder: Annotated[Path, typer.Argument(help="Where to write.")] = Pa
     """Write the JSON schemas of evidence, systems, roadmap and pilots from their typed models."""
     for path in write_schemas(folder):
         print(path)
+
+
+@app.command()
+def messages() -> None:
+    """Bring the portal's message catalogs up to date with its templates; exit 1 where a translation is missing."""
+    lacking = update_messages()
+    for code, text in lacking:
+        typer.echo(f"{code}: no translation of: {text}", err=True)
+    raise typer.Exit(1 if lacking else 0)
 
 
 @app.command()

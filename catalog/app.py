@@ -15,7 +15,9 @@ from catalog.enter import enter_systems
 from catalog.http import ckan, dcat, health, problems, readiness, register, roadmap, routes, search, sparql
 from catalog.http.headers import HeadAsGet, SecurityHeaders
 from catalog.portal import pages
+from catalog.portal.language import LanguagePrefix
 from catalog.portal.live import LiveMap
+from catalog.portal.sample import Samples
 from catalog.settings import Settings
 from catalog.store.connect import open_pool
 from policies import PolicySettings
@@ -43,6 +45,7 @@ def create_app(settings: Settings | None = None, trust_settings: PolicySettings 
                 app.state.use = register.UseOfData()
                 await enter_systems(settings, pool, app.state.trust_pool)
                 app.state.sparql = sparql.Endpoint(settings.sparql_timeout_s)
+                app.state.samples = Samples(public)
                 app.state.live = LiveMap(public, settings.live_ttl_s, settings.live_most)
                 yield
         finally:
@@ -54,6 +57,7 @@ def create_app(settings: Settings | None = None, trust_settings: PolicySettings 
     app = FastAPI(title="Datapolis catalog", version="0.1.0", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.settings = settings
     problems.install(app)
+    app.add_middleware(LanguagePrefix)
     app.add_middleware(HeadAsGet)
     app.add_middleware(SecurityHeaders)
     for part in (

@@ -1,4 +1,4 @@
-"""Command line: python -m connectors run | new | check | replay | pause | resume | topics | schema."""
+"""Command line: python -m connectors run | new | check | replay | relearn | pause | resume | topics | schema."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from aiohttp import web
 from rich.console import Console
 from rich.table import Table
 
+from connectors.acls import apply_rights
 from connectors.admin import admin_app
 from connectors.conform import notes
 from connectors.declare import apply_topics
-from connectors.draft import draft_sample, draft_thing, time_zone, write_draft
+from connectors.draft import ask_for_domain, draft_sample, draft_thing, time_zone, write_draft
 from connectors.errors import FeedError
 from connectors.feed import Feed, load, load_all
 from connectors.functions import slug
@@ -224,6 +225,8 @@ def new(
         assert sample is not None  # noqa: S101 - one of them, as checked above
         feed = slug(name or sample.name.split(".")[0]) or "feed"
         drafts = [draft_sample(sample, feed[:63].strip("-"), domain, _names(settings), time_zone(settings.city))]
+    for draft in drafts:
+        ask_for_domain(draft, domain, settings.city)
     if write:
         for draft in drafts:
             write_draft(draft, settings.city)
@@ -276,15 +279,41 @@ def list_feeds(as_json: AsJson = False) -> None:
     """List the city's feeds and whether each can run here."""
     settings = ConnectorSettings()
     running, away = available(settings)
-    rows = [(feed.feed, feed.domain, str(feed.source.kind), "available", feed.title) for feed in running]
-    rows += [(name, "", "", reason, "") for name, reason in away.items()]
+    rows = [
+        (feed.feed, feed.domain, str(feed.source.kind), "available", _drift(feed.feed, settings), feed.title)
+        for feed in running
+    ]
+    rows += [(name, "", "", reason, _drift(name, settings), "") for name, reason in away.items()]
     if as_json:
-        print(json.dumps([dict(zip(("feed", "domain", "source", "state", "title"), row, strict=True)) for row in rows]))
+        members = ("feed", "domain", "source", "state", "drift", "title")
+        print(json.dumps([dict(zip(members, row, strict=True)) for row in rows]))
         return
-    table = Table("feed", "domain", "source", "state", "title")
-    for row in sorted(rows):
-        table.add_row(*row)
+    table = Table("feed", "domain", "source", "state", "schema drift", "title")
+    for feed, domain, source, state, drift, title in sorted(rows, key=lambda row: row[0]):
+        table.add_row(feed, domain, source, state, _drift_text(drift), title)
     console.print(table)
+
+
+def _drift(feed: str, settings: ConnectorSettings) -> dict[str, Any] | None:
+    """Read what a feed counted against its baseline; None before its first record."""
+    kept = FeedState(settings.feed_state, feed).read("schema")
+    return {name: kept[name] for name in ("learnt", "compared", "drifted", "counts")} if kept else None
+
+
+def _drift_text(drift: dict[str, Any] | None) -> str:
+    if drift is None:
+        return ""
+    if not drift["compared"]:
+        return f"learning ({drift['learnt']})"
+    names = [f"{what} {', '.join(list(paths)[:3])}" for what, paths in drift["counts"].items() if paths]
+    return f"{drift['drifted']} of {drift['compared']}{': ' if names else ''}{'; '.join(names)}"
+
+
+@app.command(epilog="Example: python -m connectors relearn kcm-vehicles")
+def relearn(feed: FeedName, as_json: AsJson = False) -> None:
+    """Learn anew what the feed's records are made of, after a change of the source was taken in."""
+    _state(feed).ask_relearn()
+    _said(feed, "learning", f"{feed}: learns from its next records", as_json=as_json)
 
 
 @topics_app.command("apply", epilog="Example: python -m connectors topics apply --partitions 6")
@@ -302,6 +331,22 @@ def topics_apply(
         return
     for outcome, count in sorted(Counter(done.values()).items()):
         console.print(f"{count} topics {outcome}")
+
+
+@topics_app.command("rights", epilog="Example: python -m connectors topics rights connectors-parks parks-sensors")
+def topics_rights(
+    principal: Annotated[str, typer.Argument(help="Who logs in to Kafka: DATAPOLIS_KAFKA_USER of that process.")],
+    names: FeedNames = None,
+) -> None:
+    """Let a principal publish these feeds' topics and nothing else, by Kafka's access rules."""
+    settings = ConnectorSettings()
+    known = load_all(settings.feeds)
+    unknown = sorted(set(names or ()) - set(known))
+    if unknown:
+        raise FeedError(f"no feed {unknown[0]!r} in {settings.feeds}; declared are {', '.join(sorted(known))}")
+    chosen = [known[name] for name in names or known]
+    for outcome, count in asyncio.run(apply_rights(chosen, principal, settings)).items():
+        console.print(f"{count} rights {outcome}")
 
 
 @app.command(epilog="Example: python -m connectors schema > feed.schema.json")
@@ -327,6 +372,7 @@ def _trial_json(trial: Trial, remarks: list[str]) -> str:
             "violations": violations,
             "removed": dict(trial.removed),
             "changed": dict(trial.changed),
+            "drift": {what: dict(paths) for what, paths in trial.drift.items()},
             "notes": remarks,
         }
     )
@@ -345,6 +391,8 @@ def _show(trial: Trial, remarks: list[str]) -> None:
     for title, fields in (("Taken away by minimisation", trial.removed), ("Coarsened or hidden", trial.changed)):
         if fields:
             console.print(f"{title}: " + ", ".join(f"{name} ({count})" for name, count in sorted(fields.items())))
+    for what, paths in trial.drift.items():
+        console.print(f"Schema drift, {what}: " + ", ".join(f"{path} ({count})" for path, count in paths.items()))
     for remark in remarks:
         console.print(f"Beside the models: {remark}")
 

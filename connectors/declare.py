@@ -28,7 +28,7 @@ async def apply_topics(
         prefix=settings.topic_prefix,
     )
     wanted.append(topics.Topic(topics.prefixed(topics.dead(PLATFORM), settings.topic_prefix), 1, 30 * 86_400_000))
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, client_id="datapolis-topics")
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, client_id="datapolis-topics", **settings.kafka_login)
     await admin.start()
     try:
         existing = set(await admin.list_topics())

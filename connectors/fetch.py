@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,7 @@ import structlog
 from broker.core import topics
 from connectors.dead import dead_letter
 from connectors.decoders import Decoded, decoder
+from connectors.drift import KINDS, Drift
 from connectors.errors import FeedError, Rejected, Rejection
 from connectors.expression import guarded
 from connectors.feed import Feed, FileSource, HttpSource, MqttSource
@@ -37,6 +39,7 @@ from connectors.state import FeedState, domain_key
 __all__ = ["Fetcher", "Minimised", "open_source", "prepare"]
 
 _BATCH = 1_000
+_KEEP_DRIFT_S = 2.0
 RECEIVED = "@received"  # kept by a feed whose records carry no time: when the record was fetched
 log = structlog.get_logger()
 
@@ -114,6 +117,8 @@ class Fetcher:
         self._memory: dict[str, Any] = {}
         self._decode = decoder(feed.decoder, self._memory)
         self.rejected = 0
+        self.drift = Drift(feed.minimise.keep, KINDS.get(feed.decoder.kind))
+        self._drift_kept = 0.0
         self._recall()
 
     async def run(self, on_answer: Callable[[], None]) -> None:
@@ -130,6 +135,7 @@ class Fetcher:
                 on_answer()
         finally:
             aclose = getattr(payloads, "aclose", None)
+            self._keep_drift(0)
             if aclose is not None:
                 await aclose()
 
@@ -140,6 +146,7 @@ class Fetcher:
         self._memory.clear()
         self._memory.update(kept.get("memory", {}))
         self.rejected = int(kept.get("rejected", 0))
+        self.drift.restore(self._state.read("schema"))
 
     async def _take(self, payload: Payload) -> None:
         taken = 0
@@ -175,7 +182,11 @@ class Fetcher:
         now = datetime.now(UTC)
         outgoing: list[Outgoing] = []
         bad = 0
+        if self._state.relearn():
+            self.drift.restore({})
         for decoded in batch:
+            if decoded.record is not None:
+                self.drift.note(decoded.record)
             found = self._step(decoded)
             if isinstance(found, Rejection):
                 bad += 1
@@ -187,6 +198,14 @@ class Fetcher:
                 outgoing.append(Outgoing(topics.records(name), key.encode(), orjson.dumps(kept), headers))
         await self._publisher.send_all(outgoing)
         self.rejected += bad
+        self._keep_drift(_KEEP_DRIFT_S)
+
+    def _keep_drift(self, every_s: float) -> None:
+        """Keep the baseline and its counts, at most every `every_s` seconds; a kill costs counts, never records."""
+        now = time.monotonic()
+        if now - self._drift_kept >= every_s:
+            self._drift_kept = now
+            self._state.write("schema", self.drift.state())
 
 
 def _batches(found: Iterator[Decoded], skip: int) -> Iterator[list[Decoded]]:

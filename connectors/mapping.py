@@ -21,6 +21,7 @@ from connectors.errors import Rejected, Rejection
 from connectors.expression import EXPECTED, Expression, compile_expression, renamed
 from connectors.feed import Attribute, EntityMapping, Feed
 from connectors.names import Names
+from connectors.shapes import compile_shapes
 
 __all__ = ["Entity", "Mapper", "mapping_hash"]
 
@@ -52,10 +53,11 @@ class Mapper:
 
     def __init__(self, feed: Feed, names: Names) -> None:
         self.feed = feed
-        self.hash = mapping_hash(feed)
         self._plans = tuple(_plan(feed, mapping, names, at) for at, mapping in enumerate(feed.mapping))
         self._check = compile_checks(feed, names)
         self._conform = compile_models(feed, names)
+        self._shapes, shapes = compile_shapes(feed, names)
+        self.hash = mapping_hash(feed, shapes)
         self._rules = compile_rules(feed)
         expected = feed.quality.expected or tuple({name: None for m in feed.mapping for name in m.attributes})
         self.expected = tuple(names.iri(name, f"{feed.feed}: quality.expected") for name in expected)
@@ -78,6 +80,8 @@ class Mapper:
                     continue
                 self._check(entity, now)
                 self._conform(entity)
+                if self._shapes is not None:
+                    self._shapes(entity)
             except Rejected as error:
                 outcomes.append(error.rejection)
             else:
@@ -85,9 +89,11 @@ class Mapper:
         return outcomes
 
 
-def mapping_hash(feed: Feed) -> str:
+def mapping_hash(feed: Feed, shapes: str = "") -> str:
     """Name this version of the mapping: `sha256:` of what decides the outcome."""
     parts = feed.model_dump(mode="json", include={"decoder", "minimise", "tables", "mapping", "quality"})
+    if shapes:
+        parts["shapes"] = shapes
     return "sha256:" + hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 

@@ -22,8 +22,14 @@ _CORE = {
 class Names:
     """Terms of types and attributes; an absolute IRI stands for itself."""
 
-    def __init__(self, terms: Mapping[str, str]) -> None:
+    def __init__(self, terms: Mapping[str, str], city: Path | None = None) -> None:
         self._terms = {**terms, **_CORE}
+        self.city = city
+        """The city folder that the terms stand in; None where they come from elsewhere."""
+
+    def find(self, term: str) -> str | None:
+        """Expand a term; None if the context does not know it."""
+        return self._terms.get(term)
 
     def iri(self, term: str, where: str) -> str:
         """Expand a term; FeedError naming `where` if the context does not know it."""
@@ -47,4 +53,4 @@ def load_names(path: Path) -> Names:
             target = definition.get("@id") if isinstance(definition, dict) else definition
             if isinstance(target, str) and not term.startswith("@"):
                 terms[term] = target
-    return Names(terms)
+    return Names(terms, path.parent)

@@ -9,7 +9,7 @@ from types import TracebackType
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from broker.core import topics
 from connectors.settings import ConnectorSettings
@@ -52,6 +52,7 @@ class Publisher:
             linger_ms=5,
             max_batch_size=262_144,
             max_request_size=2_000_000,
+            **self._settings.kafka_login,
         )
 
     async def __aenter__(self) -> Publisher:
@@ -67,6 +68,9 @@ class Publisher:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
                 self._producer = self._made()
+            except KafkaError:
+                await self._producer.stop()
+                raise
             else:
                 return self
 

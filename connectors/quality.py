@@ -2,14 +2,15 @@
 
 Completeness is the share of expected attributes that came (a record rejected for what it lacks brought none); validity
 the share of records that passed; timeliness the share observed recently enough (only where the feed declares
-`max_age`); uniqueness the share that were not repeats of an entity's last observation. All are shares since the feed's
-first record; counters outlive a restart.
+`max_age`); uniqueness the share that did not say again what was said within the window (`Recent`); consistency the
+share of records that were made as the feed's learnt baseline says, so that 1 - consistency is schema drift (`drift`).
+All are shares since the feed's first record; counters outlive a restart.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -35,6 +36,8 @@ class Counters:
     timed: int = 0
     timely: int = 0
     repeated: int = 0
+    compared: int = 0
+    drifted: int = 0
     last_record_at: str = ""
     last_observed_at: str = ""
 
@@ -65,22 +68,30 @@ class Counters:
             yield "timeliness", self.timely / self.timed
         if self.mapped:
             yield "uniqueness", 1 - self.repeated / self.mapped
+        if self.compared:
+            yield "consistency", 1 - self.drifted / self.compared
 
 
 class Recent:
-    """The last observation time of each entity, bounded; says whether one comes again."""
+    """The window in which repeats are found: the last observations of all entities, by hash, bounded.
+
+    An observation is entity, time and which attributes; it comes again if another record says it. The same record
+    mapped a second time (its offset could not be committed, its partition came back) is the same observation: it has
+    the idempotency key that it had, and the broker takes it once.
+    """
 
     def __init__(self, most: int = 100_000) -> None:
-        self._seen: OrderedDict[str, str] = OrderedDict()
+        self._seen: OrderedDict[int, tuple[int, int]] = OrderedDict()
         self._most = most
 
-    def repeated(self, entity: str, observed: str) -> bool:
-        """Note an observation; True if it is the entity's last one again."""
-        before = self._seen.get(entity)
-        self._seen[entity] = observed
-        if before is None and len(self._seen) > self._most:
+    def repeated(self, entity: str, observed: str, attributes: Hashable, place: tuple[int, int]) -> bool:
+        """Note an observation and the record (partition, offset) it stems from; True if another record said it."""
+        key = hash((entity, observed, attributes))
+        before = self._seen.setdefault(key, place)
+        self._seen.move_to_end(key)
+        if len(self._seen) > self._most:
             self._seen.popitem(last=False)
-        return before == observed
+        return before != place
 
 
 def platform_entities(feed: str, domain: str, status: str, counters: Counters, at: datetime) -> list[dict[str, Any]]:
@@ -101,6 +112,7 @@ def platform_entities(feed: str, domain: str, status: str, counters: Counters, a
         ("received", counters.received),
         ("mapped", counters.mapped),
         ("rejected", counters.rejected),
+        ("drifted", counters.drifted),
         ("lastRecordAt", counters.last_record_at),
         ("lastObservedAt", counters.last_observed_at),
     ):

@@ -32,7 +32,10 @@ async def dead_places(feed: str, settings: ConnectorSettings) -> DeadPlaces:
     topic = TopicPartition(topics.prefixed(topics.dead(feed), settings.topic_prefix), 0)
     begin = f"{topics.records(feed)}/"
     consumer: AIOKafkaConsumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka, client_id="datapolis-redrive", enable_auto_commit=False
+        bootstrap_servers=settings.kafka,
+        client_id="datapolis-redrive",
+        enable_auto_commit=False,
+        **settings.kafka_login,
     )
     places: set[Place] = set()
     at_source = 0

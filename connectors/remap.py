@@ -90,7 +90,7 @@ class RecordMapper:
                 large = Rejection("check", "size", "", f"the entity is larger than {MAX_BYTES} bytes; map less of it")
                 outgoing.append(self._dead(large, message, counters))
                 continue
-            self._count(outcome, record, received, counters)
+            self._count(outcome, record, received, counters, (message.partition, message.offset))
             outgoing.append(Outgoing(topics.entities(feed.domain), topics.key(feed.tenant, outcome["id"]), value))
         return outgoing
 
@@ -116,14 +116,16 @@ class RecordMapper:
         letter = dead_letter(name, rejection, position, message.value or b"", datetime.now(UTC))
         return Outgoing(topics.dead(name), message.key or b"", letter)
 
-    def _count(self, entity: dict[str, Any], record: Any, received: str, counters: Counters) -> None:
+    def _count(
+        self, entity: dict[str, Any], record: Any, received: str, counters: Counters, place: tuple[int, int]
+    ) -> None:
         counters.mapped += 1
         expected = self.mapper.expected
         counters.expected += len(expected)
         counters.present += sum(iri in entity for iri in expected)
         observed = max({item["observedAt"] for item in entity.values() if isinstance(item, dict)})
         counters.last_observed_at = max(counters.last_observed_at, observed)
-        counters.repeated += self._recent.repeated(entity["id"], observed)
+        counters.repeated += self._recent.repeated(entity["id"], observed, frozenset(entity), place)
         most = self.feed.quality.max_age
         if most is not None:
             reference = self._reference(record) if self.mapper.reference else received
@@ -165,6 +167,7 @@ class MapWorker:
         feed = self._records.feed.feed
         consumer: AIOKafkaConsumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka,
+            **self._settings.kafka_login,
             group_id=_group(feed, self._settings),
             client_id=f"datapolis-map-{feed}",
             enable_auto_commit=False,
@@ -244,7 +247,9 @@ def _group(feed: str, settings: ConnectorSettings) -> str:
 
 async def group_counters(feed: str, settings: ConnectorSettings) -> dict[int, Counters]:
     """Read the counters of every partition of a feed, whoever owns it."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, client_id="datapolis-counters")
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=settings.kafka, client_id="datapolis-counters", **settings.kafka_login
+    )
     try:
         await admin.start()
         committed = await admin.list_consumer_group_offsets(_group(feed, settings))
@@ -272,7 +277,7 @@ async def replay(
     """
     topic = topics.prefixed(topics.records(records.feed.feed), settings.topic_prefix)
     consumer: AIOKafkaConsumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka, client_id="datapolis-replay", enable_auto_commit=False
+        bootstrap_servers=settings.kafka, client_id="datapolis-replay", enable_auto_commit=False, **settings.kafka_login
     )
     counters = Counters()
     await consumer.start()
@@ -298,7 +303,7 @@ async def replay(
 
 
 async def _partitions(topic: str, settings: ConnectorSettings) -> list[TopicPartition]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, client_id="datapolis-replay")
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, client_id="datapolis-replay", **settings.kafka_login)
     await admin.start()
     try:
         described = await admin.describe_topics([topic])

@@ -85,8 +85,10 @@ class FeedRunner:
         """Sum the feed's counters over all partitions, and what could not be decoded here."""
         kept = await group_counters(self.feed.feed, self._settings)
         total = sum(kept.values(), Counters())
-        undecoded = self._fetcher.rejected
-        self.counters = total + Counters(received=undecoded, rejected=undecoded)
+        undecoded, drift = self._fetcher.rejected, self._fetcher.drift
+        self.counters = total + Counters(
+            received=undecoded, rejected=undecoded, compared=drift.compared, drifted=drift.drifted
+        )
         return self.counters
 
     def _well(self, loop: str) -> None:

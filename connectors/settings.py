@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import ssl
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -20,6 +21,12 @@ class ConnectorSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="DATAPOLIS_", extra="ignore")
 
     kafka: str = "127.0.0.1:19092"
+    kafka_user: str = Field(default="", description="principal of the connectors, for a Kafka with SASL; empty: none")
+    kafka_password: SecretStr = Field(default=SecretStr(""), description="password of that principal")
+    kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", description="how that principal logs in"
+    )
+    kafka_tls: bool = Field(default=False, description="whether that log-in goes over TLS")
     mqtt: str = Field(default="127.0.0.1:11883", description="MQTT broker, host:port")
     city: Path = Path("city")
     data: Path | None = Field(default=None, description="folder of recorded data that feeds may name")
@@ -46,6 +53,19 @@ class ConnectorSettings(BaseSettings):
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return value or None
+
+    @property
+    def kafka_login(self) -> dict[str, Any]:
+        """What each of aiokafka's clients is told to log in; nothing without a user."""
+        if not self.kafka_user:
+            return {}
+        return {
+            "security_protocol": "SASL_SSL" if self.kafka_tls else "SASL_PLAINTEXT",
+            "ssl_context": ssl.create_default_context() if self.kafka_tls else None,
+            "sasl_mechanism": self.kafka_mechanism,
+            "sasl_plain_username": self.kafka_user,
+            "sasl_plain_password": self.kafka_password.get_secret_value(),
+        }
 
     @property
     def feeds(self) -> Path:

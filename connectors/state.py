@@ -25,9 +25,10 @@ class FeedState:
     def __init__(self, folder: Path, feed: str) -> None:
         self._folder = folder / feed
         self._paused = self._folder / "paused"
+        self._relearn = self._folder / "relearn"
 
     def read(self, name: str) -> dict[str, Any]:
-        """Read `position` or `counters`; empty when never written or damaged."""
+        """Read `position` or `schema`; empty when never written or damaged."""
         try:
             found = orjson.loads((self._folder / f"{name}.json").read_bytes())
         except (FileNotFoundError, orjson.JSONDecodeError):
@@ -35,7 +36,7 @@ class FeedState:
         return found if isinstance(found, dict) else {}
 
     def write(self, name: str, content: dict[str, Any]) -> None:
-        """Replace `position` or `counters`."""
+        """Replace `position` or `schema`."""
         self._folder.mkdir(parents=True, exist_ok=True)
         target = self._folder / f"{name}.json"
         temporary = target.with_suffix(f".{os.getpid()}.tmp")
@@ -55,6 +56,19 @@ class FeedState:
     def resume(self) -> None:
         """Let the feed run again."""
         self._paused.unlink(missing_ok=True)
+
+    def ask_relearn(self) -> None:
+        """Ask that the baseline of schema drift be learnt anew: with the next batch, by whoever fetches."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._relearn.touch()
+
+    def relearn(self) -> bool:
+        """Whether someone asked since the last call."""
+        try:
+            self._relearn.unlink()
+        except FileNotFoundError:
+            return False
+        return True
 
 
 def domain_key(settings: ConnectorSettings, domain: str) -> bytes:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.decoders import decoder
+from connectors.drift import KINDS, Drift
 from connectors.errors import FeedError, Rejection
 from connectors.feed import Feed
 from connectors.fetch import open_source, prepare
@@ -18,19 +19,24 @@ from connectors.mapping import Mapper
 from connectors.names import Names
 from connectors.settings import ConnectorSettings
 from connectors.sources.payload import Messages
+from connectors.state import FeedState
 
 __all__ = ["Trial", "try_file", "try_source"]
 
 
 @dataclass(slots=True)
 class Trial:
-    """What a sample gave. `removed` counts fields that minimisation took away, `changed` those it coarsened or hid."""
+    """What a sample gave. `removed` counts fields that minimisation took away, `changed` those it coarsened or hid.
+
+    `drift` is what differs from the baseline that the running feed has learnt; empty where it has none.
+    """
 
     records: int = 0
     entities: list[dict[str, Any]] = field(default_factory=list)
     violations: list[tuple[str, Rejection]] = field(default_factory=list)
     removed: Counter[str] = field(default_factory=Counter)
     changed: Counter[str] = field(default_factory=Counter)
+    drift: dict[str, Counter[str]] = field(default_factory=dict)
 
 
 def try_file(feed: Feed, names: Names, settings: ConnectorSettings, sample: Path, limit: int) -> Trial:
@@ -60,11 +66,15 @@ async def try_source(feed: Feed, names: Names, settings: ConnectorSettings, limi
 def _tried(feed: Feed, names: Names, settings: ConnectorSettings, stream: Any, name: str, limit: int) -> Trial:
     mapper, step = Mapper(feed, names), prepare(feed, settings)
     trial = Trial()
+    drift = Drift(feed.minimise.keep, KINDS.get(feed.decoder.kind))
+    drift.restore(FeedState(settings.feed_state, feed.feed).read("schema"))
     now = datetime.now(UTC)
     for decoded in decoder(feed.decoder)(stream, name):
         if trial.records >= limit:
             break
         trial.records += 1
+        for what, path in () if drift.learning or decoded.record is None else drift.differences(decoded.record):
+            trial.drift.setdefault(what, Counter())[path] += 1
         found = step(decoded)
         if isinstance(found, Rejection):
             trial.violations.append((decoded.position, found))

@@ -24,7 +24,9 @@ def reader_of(request: Request) -> Reader:
 
 def json_answer(body: Any) -> Response:
     """An answer that is asked for anew each time."""
-    return Response(orjson.dumps(body), media_type="application/json", headers={"Cache-Control": "no-cache"})
+    return Response(
+        orjson.dumps(body), media_type="application/json", headers={"Cache-Control": "no-cache", "Vary": "Accept"}
+    )
 
 
 def find_view(state: State, domain: str) -> DomainView:

@@ -13,6 +13,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from catalog.portal.render import problem_page, wants_page
+
 __all__ = ["Problem", "install", "problem"]
 
 _ERRORS = "https://datapolis.example/errors/"
@@ -36,23 +38,31 @@ def problem(status: int, kind: str, title: str, detail: str, headers: dict[str, 
 def install(app: FastAPI) -> None:
     """Register the four handlers."""
 
-    async def ours(_: Request, error: Problem) -> Response:
+    async def ours(request: Request, error: Problem) -> Response:
+        if wants_page(request):
+            return problem_page(request, error.status, error.title, error.detail)
         return problem(error.status, error.kind, error.title, error.detail)
 
-    async def http(_: Request, error: HTTPException) -> Response:
+    async def http(request: Request, error: HTTPException) -> Response:
         phrase = HTTPStatus(error.status_code).phrase
         detail = error.detail if error.detail != phrase else f"{phrase}."
+        if wants_page(request):
+            return problem_page(request, error.status_code, phrase, detail)
         return problem(error.status_code, phrase.lower().replace(" ", "-"), phrase, detail, _plain(error.headers))
 
-    async def invalid(_: Request, error: RequestValidationError) -> Response:
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
+        if wants_page(request):
+            return problem_page(request, 400, "Bad request", f"{where}: {first['msg']}")
         return problem(400, "bad-request", "Bad request", f"{where}: {first['msg']}")
 
     async def unexpected(request: Request, error: Exception) -> Response:
         request_id = str(uuid.uuid4())
         _log.error("request_failed", request_id=request_id, path=request.url.path, exc_info=error)
         detail = f"Something failed here. Name this request to those who run the catalog: {request_id}"
+        if wants_page(request) and hasattr(request.app.state, "reader"):
+            return problem_page(request, 500, "Internal error", detail)
         return problem(500, "internal-error", "Internal error", detail)
 
     handlers: list[tuple[type[Exception], Any]] = [

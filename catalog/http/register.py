@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from catalog.http.lookup import json_answer, reader_of
 from catalog.http.problems import Problem
+from catalog.portal.dashboard import summary
+from catalog.portal.render import page, wants_page
 from catalog.register import registration_schema, system_schema
 from catalog.store import systems
 from catalog.store.systems import Entry
@@ -51,6 +54,9 @@ async def use(request: Request) -> Response:
         sums[1] += u.entities
     names = ("day", "domain", "purpose", "action", "outcome")
     rows = [dict(zip(names, k, strict=True)) | {"requests": n, "entities": m} for k, (n, m) in sorted(found.items())]
+    if wants_page(request):
+        state = await reader_of(request).state()
+        return page(request, "use.html", domains=state.views(datetime.now(UTC)), use=summary(rows))
     return json_answer({"use": rows, "log": "/trust/log/checkpoint"})
 
 
@@ -61,12 +67,10 @@ async def register(request: Request) -> Response:
         found = await systems.newest(conn)
     used = await request.app.state.use.read(request)
     names = reader_of(request).city.parties
-    return json_answer(
-        {
-            "standard": "Algorithmic Transparency Standard 0.3.1",
-            "systems": [_entry(e, used, names) for e in found],
-        }
-    )
+    entries = [_entry(e, used, names) for e in found]
+    if wants_page(request):
+        return page(request, "register.html", systems=entries)
+    return json_answer({"standard": "Algorithmic Transparency Standard 0.3.1", "systems": entries})
 
 
 @router.get("/register/schemas/{name}.json")
@@ -87,7 +91,8 @@ async def one(request: Request, system: str) -> Response:
         raise Problem(404, "not-found", "Not found", f"No entry '{system}' in the register; see /register.")
     used = await request.app.state.use.read(request)
     body = _entry(found[0], used, reader_of(request).city.parties)
-    return json_answer(body | {"versions": [{"version": e.version, "at": e.at, "entry": e.body} for e in found]})
+    body |= {"versions": [{"version": e.version, "at": e.at, "entry": e.body} for e in found]}
+    return page(request, "system.html", s=body) if wants_page(request) else json_answer(body)
 
 
 def _entry(entry: Entry, used: list[Use], names: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from catalog.http.lookup import json_answer
 from catalog.http.problems import Problem
+from catalog.portal.render import page, wants_page
 from catalog.roadmap import Kpi, quarter_ends, read_pilots, read_roadmap
 from catalog.store import roadmap as store
 from policies.domains import CityFileError
@@ -47,6 +48,8 @@ async def roadmap(request: Request) -> Response:
                 "adherence": _adherence([runs.get((q.quarter, g.id), []) for g in q.gates]),
             }
         )
+    if wants_page(request):
+        return page(request, "roadmap.html", quarters=quarters, pilots=await _all_pilots(request), now=now)
     return json_answer({"at": now, "quarters": quarters})
 
 
@@ -90,14 +93,34 @@ async def pilot(request: Request, name: str) -> Response:
         raise Problem(404, "not-found", "Not found", f"No pilot '{name}'; there are: {there}.")
     async with request.app.state.pool.acquire() as conn:
         frozen, after = await store.baseline(conn, name), await store.figures(conn, name)
-    return json_answer(
-        {
-            "pilot": name,
-            "definition": pilots[name].model_dump(mode="json", by_alias=True),
-            "baseline": _figure(frozen[1]) | {"definition": frozen[0]} if frozen else None,
-            "now": _figure(after) if after else None,
-        }
-    )
+    body = {
+        "pilot": name,
+        "definition": pilots[name].model_dump(mode="json", by_alias=True),
+        "baseline": _figure(frozen[1]) | {"definition": frozen[0]} if frozen else None,
+        "now": _figure(after) if after else None,
+    }
+    return page(request, "pilot.html", p=body) if wants_page(request) else json_answer(body)
+
+
+async def _all_pilots(request: Request) -> list[dict[str, Any]]:
+    """Every pilot before and after; none where the city's files cannot be read (the gate that needs them says so)."""
+    try:
+        pilots = await run_in_threadpool(read_pilots, request.app.state.settings.city)
+    except CityFileError:
+        return []
+    found = []
+    async with request.app.state.pool.acquire() as conn:
+        for p in pilots:
+            frozen, after = await store.baseline(conn, p.name), await store.figures(conn, p.name)
+            found.append(
+                {
+                    "pilot": p.name,
+                    "definition": p.model_dump(mode="json", by_alias=True),
+                    "baseline": _figure(frozen[1]) if frozen else None,
+                    "now": _figure(after) if after else None,
+                }
+            )
+    return found
 
 
 def _figure(k: Kpi) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from catalog import dcat, vocabulary
 from catalog.dataset import Catalogue, Dataset
 from catalog.http.lookup import find_dataset, json_answer, reader_of
 from catalog.http.problems import Problem
+from catalog.portal.render import page, wants_page
 from catalog.store import search
 from catalog.store.search import FACETS
 
@@ -42,7 +43,11 @@ async def find(
     catalogue = reader.catalogue(state)
     hits = [_hit(catalogue, d) for i in found.ids if (d := state.find(i)) is not None]
     body = {"query": q, "total": found.total, "offset": offset, "limit": limit, "hits": hits}
-    return json_answer(body | {"facets": {name: _facet(name, found.facets[name]) for name in FACETS}})
+    body |= {"facets": {name: _facet(name, found.facets[name]) for name in FACETS}}
+    if wants_page(request):
+        names = {r.harvest.domain.name: r.harvest.domain.title for r in state.records}
+        return page(request, "search.html", found=body, chosen=given, sort=sort, names=names)
+    return json_answer(body)
 
 
 def _facet(name: str, counts: dict[str, int]) -> list[dict[str, Any]]:
@@ -75,6 +80,7 @@ async def sitemap(request: Request, part: Annotated[int, Query(ge=1)] = 1) -> Re
     base = reader.catalogue(state).base_url
     pages: list[tuple[str, str | None]] = [
         (f"{base}/", None),
+        *((f"{base}{path}", None) for path in ("/use", "/register", "/roadmap", "/charter")),
         *((f"{base}/domains/{name}", None) for name in state.datasets),
     ]
     pages += [(dcat.dataset_uri(base, d.domain, d.slug), d.modified.date().isoformat()) for d in state.ordered]

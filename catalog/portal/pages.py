@@ -2,59 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from catalog.catalogue import Reader, State
+from catalog.portal import charts
+from catalog.portal.render import STATIC, page, problem_page
+from catalog.portal.snippets import snippets
 from catalog.portal.view import DomainView
+from catalog.store import rounds
 
-__all__ = ["STATIC", "arc", "problem_page", "router"]
-
-STATIC = Path(__file__).with_name("static")
+__all__ = ["STATIC", "router"]
 
 router = APIRouter()
 
-_templates = Environment(
-    loader=FileSystemLoader(Path(__file__).with_name("templates")),
-    autoescape=select_autoescape(),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-
-
-def arc(index: int, of: int) -> str:
-    """SVG path of one of `of` stretches of a ring in a box of 44."""
-    gap = 0.16 if of > 1 else 0.0
-    turn = 2 * math.pi / max(of, 1)
-    start, end = index * turn + gap / 2 - math.pi / 2, (index + 1) * turn - gap / 2 - math.pi / 2
-    radius, middle = 19.0, 22.0
-    x1, y1 = middle + radius * math.cos(start), middle + radius * math.sin(start)
-    x2, y2 = middle + radius * math.cos(end), middle + radius * math.sin(end)
-    return f"M{x1:.2f} {y1:.2f}A{radius:g} {radius:g} 0 {int(end - start > math.pi)} 1 {x2:.2f} {y2:.2f}"
-
-
-_templates.globals["arc"] = arc
-
-
-def _page(request: Request, template: str, status: int = 200, **given: Any) -> Response:
-    reader: Reader = request.app.state.reader
-    settings = request.app.state.settings
-    body = _templates.get_template(template).render(
-        city=reader.city.name,
-        language=reader.city.languages[0],
-        base_url=settings.catalog_url.rstrip("/"),
-        broker_url=settings.broker_for_others,
-        public_purpose=settings.public_purpose,
-        **given,
-    )
-    headers = {"Cache-Control": "no-cache", "Vary": "Accept"}
-    return Response(body, status, headers, "text/html; charset=utf-8")
+_DAYS = 30
 
 
 @router.get("/", include_in_schema=False)
@@ -62,8 +26,7 @@ async def home(request: Request) -> Response:
     """Domains, verdicts and the live map."""
     views = (await _state(request)).views(datetime.now(UTC))
     feeds = [f for v in views for f in v.feeds]
-    public = [d for v in views for d in v.datasets if d.public and d.count]
-    return _page(
+    return page(
         request,
         "home.html",
         domains=views,
@@ -71,22 +34,67 @@ async def home(request: Request) -> Response:
         feeds=len(feeds),
         running=sum(f.status == "running" for f in feeds),
         chosen=_busiest(views),
-        example=public[0].type if public else None,
     )
 
 
 @router.get("/domains/{name}", include_in_schema=False)
 async def domain(request: Request, name: str) -> Response:
-    """One domain: its evidence, history, datasets and feeds."""
-    for view in (await _state(request)).views(datetime.now(UTC)):
-        if view.name == name:
-            return _page(request, "domain.html", d=view)
-    return problem_page(request, 404, "No such domain", f"There is no data domain called {name} here.")
+    """One domain: its evidence, history, quality, datasets, feeds, sample rows and how to use it."""
+    view = (await _state(request)).view(name, datetime.now(UTC))
+    if view is None:
+        return problem_page(request, 404, "No such domain", f"There is no data domain called {name} here.")
+    settings = request.app.state.settings
+    since = datetime.now(UTC) - timedelta(days=_DAYS)
+    async with request.app.state.pool.acquire() as conn:
+        found = await rounds.runs(conn, name, since)
+        measured = await rounds.quality_history(conn, name, since)
+    runs = {g.label: _runs(found[g.gate], g.expires) for g in view.gates if g.gate in found}
+    return page(
+        request,
+        "domain.html",
+        d=view,
+        strips=charts.strips(runs),
+        quality=_quality(measured, view),
+        samples=await request.app.state.samples.of(view.datasets),
+        snips=snippets(view, settings.catalog_url, settings.broker_for_others, settings.public_purpose),
+        context=f"{settings.catalog_url.rstrip('/')}/context.jsonld",
+    )
 
 
-def problem_page(request: Request, status: int, title: str, detail: str) -> Response:
-    """An error for people."""
-    return _page(request, "problem.html", status, title=title, detail=detail)
+@router.get("/charter", include_in_schema=False)
+async def charter(request: Request) -> Response:
+    """The data charter: what the city promises, in plain language."""
+    views = (await _state(request)).views(datetime.now(UTC))
+    return page(request, "charter.html", domains=views)
+
+
+def _runs(found: list[rounds.Series], expires: datetime) -> list[dict[str, Any]]:
+    """What a gate found over time; the newest finding stands until it lapses."""
+    runs = [{**s.value, "from": s.first_at, "to": s.last_at} for s in found]
+    runs[-1]["to"] = max(runs[-1]["to"], min(datetime.now(UTC), expires))
+    return runs
+
+
+def _quality(measured: dict[tuple[str, str], list[rounds.Series]], view: DomainView) -> list[dict[str, Any]]:
+    """Each feed's measurements over time against the target of its dimension."""
+    targets = {g.gate: g for g in view.gates}
+    goals = {e.gate: e.target for e in view.verdict.gates if e.unit == "share"}
+    found = []
+    for (feed, dimension), each in measured.items():
+        points = [{"value": s.value, "from": s.first_at, "to": s.last_at} for s in each]
+        goal = goals.get(dimension)
+        target = float(goal) if isinstance(goal, int | float) else None
+        found.append(
+            {
+                "feed": feed,
+                "dimension": dimension,
+                "target": target,
+                "why": targets[dimension].why if dimension in targets else None,
+                "points": points,
+                "line": charts.line(points, target),
+            }
+        )
+    return found
 
 
 async def _state(request: Request) -> State:

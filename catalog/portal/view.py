@@ -44,6 +44,8 @@ class GateView:
     reason: str
     source: str
     expires: datetime
+    at: datetime
+    why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,9 @@ def domain_view(record: DomainRecord, datasets: Sequence[Dataset], now: datetime
 
 def _gate(e: Evidence, domain: DomainFacts) -> GateView:
     value, target = _figures(e, domain)
-    return GateView(e.gate, _LABELS.get(e.gate, e.gate), e.passed, value, target, e.reason, e.source, e.expires)
+    return GateView(
+        e.gate, _LABELS.get(e.gate, e.gate), e.passed, value, target, e.reason, e.source, e.expires, e.at, e.why
+    )
 
 
 def _figures(e: Evidence, domain: DomainFacts) -> tuple[str, str]:

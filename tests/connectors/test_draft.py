@@ -13,7 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 from connectors.__main__ import app
-from connectors.draft import draft_sample, draft_thing, write_draft
+from connectors.draft import Draft, ask_for_domain, draft_sample, draft_thing, write_draft
 from connectors.errors import FeedError
 from connectors.feed import load
 from connectors.names import Names, load_names
@@ -207,3 +207,24 @@ def test_new_writes_into_the_city_and_never_over_a_feed(tmp_path: Path, monkeypa
     assert len(json.loads(checked.stdout)["entities"]) == 3
     with pytest.raises(FeedError, match="exists already"):
         write_draft(draft_sample(sample, "stations", "environment", names(), "UTC"), tmp_path)
+
+
+def test_a_type_that_the_domain_does_not_list_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "domains").mkdir()
+    (tmp_path / "domains" / "environment.yaml").write_text("types: [AirQualityObserved]\n")
+    (tmp_path / "domains" / "parks.yaml").write_text("types: [Tree, Probes]\n")
+
+    def asked(kind: str, domain: str) -> list[str]:
+        draft = Draft("f", f"mapping: [{{type: {kind}}}]\n")
+        ask_for_domain(draft, domain, tmp_path)
+        assert (
+            draft.text == "".join(f"# QUESTION: {one}\n" for one in draft.questions) + f"mapping: [{{type: {kind}}}]\n"
+        )
+        return draft.questions
+
+    assert asked("AirQualityObserved", "environment") == []
+    assert asked("Probes", "environment") == ["type Probes belongs to domain parks: is the feed to belong there too?"]
+    assert asked("Bench", "environment") == [
+        "type Bench belongs to no domain of the city, so that nothing of it is stored: "
+        "add it to types in domains/environment.yaml"
+    ]

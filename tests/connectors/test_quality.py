@@ -13,9 +13,11 @@ NS = "https://datapolis.example/ns#"
 def test_shares() -> None:
     counters = Counters(
         received=10, mapped=8, rejected=2, expected=40, present=30, timed=8, timely=6, repeated=2,
-        last_record_at="2026-01-01T00:00:00Z", last_observed_at="2025-12-31T00:00:00Z",
+        compared=4, drifted=1, last_record_at="2026-01-01T00:00:00Z", last_observed_at="2025-12-31T00:00:00Z",
     )  # fmt: skip
-    assert dict(counters.shares()) == {"completeness": 0.75, "validity": 0.8, "timeliness": 0.75, "uniqueness": 0.75}
+    assert dict(counters.shares()) == {
+        "completeness": 0.75, "validity": 0.8, "timeliness": 0.75, "uniqueness": 0.75, "consistency": 0.75,
+    }  # fmt: skip
     assert dict(Counters().shares()) == {}
     assert Counters.of(counters.state()) == counters
     assert Counters.of({"received": 3, "unknown": 1}) == Counters(received=3)
@@ -24,12 +26,20 @@ def test_shares() -> None:
     assert sum([counters, counters], Counters()) == double
 
 
+def test_what_another_record_said_within_the_window_is_a_repeat() -> None:
+    recent = Recent()
+    assert not recent.repeated("a", "1", ("no2",), (0, 0))
+    assert not recent.repeated("a", "2", ("no2",), (0, 1))
+    assert recent.repeated("a", "1", ("no2",), (0, 2)), "not only the last observation counts"
+    assert not recent.repeated("a", "1", ("o3",), (0, 3)), "another attribute at the same time says something else"
+    assert not recent.repeated("b", "1", ("no2",), (0, 4))
+    assert not recent.repeated("b", "1", ("no2",), (0, 4)), "the same record mapped again has its idempotency key"
+
+
 def test_repeats_are_bounded() -> None:
     recent = Recent(most=2)
-    assert [recent.repeated("a", "1"), recent.repeated("a", "1"), recent.repeated("a", "2")] == [False, True, False]
-    recent.repeated("b", "1")
-    recent.repeated("c", "1")
-    assert not recent.repeated("a", "2")
+    found = [recent.repeated(entity, "1", (), (0, at)) for at, entity in enumerate("aabbcca")]
+    assert found == [False, True, False, True, False, True, False]
 
 
 def test_platform_entities() -> None:
@@ -38,7 +48,7 @@ def test_platform_entities() -> None:
     feed, *measurements = platform_entities("kcm", "mobility", "running", counters, at)
     assert {name.removeprefix(NS): value["value"] for name, value in feed.items() if name.startswith(NS)} == {
         "domain": "mobility", "status": "running", "received": 4, "mapped": 3, "rejected": 1,
-        "lastRecordAt": "2025-12-31T00:00:00Z",
+        "drifted": 0, "lastRecordAt": "2025-12-31T00:00:00Z",
     }  # fmt: skip
     assert feed["id"] == "urn:ngsi-ld:Feed:kcm"
     assert feed["type"] == [f"{NS}Feed"]

@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -59,8 +59,11 @@ def _free() -> int:
 
 
 @contextmanager
-def private_kafka(log: Path) -> Iterator[PrivateKafka]:
-    """Start a Kafka with empty logs, beside the test engines' folder; remove all of it at the end."""
+def private_kafka(log: Path, properties: Callable[[int, int], str] | None = None) -> Iterator[PrivateKafka]:
+    """Start a Kafka with empty logs, beside the test engines' folder; remove all of it at the end.
+
+    `properties` writes more settings, which go before the usual ones, from the ports of Kafka and of its controller.
+    """
     shared = profile("test")
     ports = {**shared.ports, "kafka": _free(), "kafka_controller": _free()}
     folder = shared.folder.parent / f"{shared.folder.name}-kafka-{ports['kafka']}"
@@ -69,6 +72,9 @@ def private_kafka(log: Path) -> Iterator[PrivateKafka]:
     account.own(instance.folder, 0o711)
     try:
         program = kafka_program(instance, account)
+        if properties is not None:
+            with Path(program.command[-1]).open("a") as settings:
+                settings.write(properties(ports["kafka"], ports["kafka_controller"]))
         uid, gid = (account.uid, account.gid) if account.switch else (None, None)
         broker = PrivateKafka(program, ports["kafka"], uid, gid, log)
         try:

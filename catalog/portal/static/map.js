@@ -4,7 +4,9 @@ const panel = document.getElementById("map-panel");
 const $ = (id) => document.getElementById(id);
 const reduced = matchMedia("(prefers-reduced-motion: reduce)");
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const number = (n) => n.toLocaleString("en");
+const number = (n) => n.toLocaleString(document.documentElement.lang);
+const known = JSON.parse(panel?.dataset.words ?? "{}");
+const say = (text) => known[text] ?? text;
 const words = (name) => {
   const text = name.replace(/([a-z0-9])([A-Z])/g, "$1 $2").replaceAll("_", " ").toLowerCase();
   return text.charAt(0).toUpperCase() + text.slice(1);
@@ -83,6 +85,7 @@ function start() {
 
   map.on("moveend", () => { drawGrid(); drawLand(); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
+  document.addEventListener("theme", paint);
 
   function glide(layer, to) {
     const from = layer.getLatLng();
@@ -118,12 +121,12 @@ function start() {
   async function open(layer) {
     const at = layer.getLatLng ? layer.getLatLng() : layer.getBounds().getCenter();
     const box = document.createElement("div");
-    box.append(element("h3", words(layer.kind)), element("p", layer.entity, "iri"), element("p", "Reading it as the public…", "fine"));
+    box.append(element("h3", words(layer.kind)), element("p", layer.entity, "iri"), element("p", say("Reading it as the public…"), "fine"));
     const popup = L.popup({ maxWidth: 340 }).setLatLng(at).setContent(box).openOn(map);
     const q = new URLSearchParams({ domain, type: layer.kind, id: layer.entity });
     const answer = await fetch(`/live/entity?${q}`).catch(() => null);
     const note = box.lastChild;
-    if (!answer?.ok) { note.textContent = "It is not to be seen any more."; return; }
+    if (!answer?.ok) { note.textContent = say("It is not to be seen any more."); return; }
     const { entity, reading } = await answer.json();
     const list = document.createElement("dl");
     for (const [name, given] of Object.entries(entity)) {
@@ -135,7 +138,7 @@ function start() {
       list.append(element("dt", words(name.replace(/^.*[/#:]/, ""))), element("dd", `${text} ${unit}`.trim()));
     }
     note.before(list);
-    note.textContent = `Read as the public at ${reading.at.slice(11, 19)} UTC. Receipt ${reading.receipt ?? "not given"}`;
+    note.textContent = `${say("Read as the public at")} ${reading.at.slice(11, 19)} UTC. ${say("Receipt")} ${reading.receipt ?? say("not given")}`;
     popup.update();
   }
 
@@ -161,18 +164,18 @@ function start() {
     const types = collection.reading.types;
     const read = types.filter((t) => t.outcome === "read");
     const total = read.reduce((sum, t) => sum + t.count, 0);
-    $("map-count").textContent = types.every((t) => t.outcome === "unavailable") ? "\u2013" : read.length ? number(total) : "No";
+    $("map-count").textContent = types.every((t) => t.outcome === "unavailable") ? "\u2013" : read.length ? number(total) : say("No");
     $("map-what").textContent = read.length
-      ? `${total === 1 ? "thing" : "things"} the public may see in this domain right now`
-      : types.some((t) => t.outcome === "unavailable") ? "The data cannot be read just now; trying again." : "things here are open to the public. Access is by agreement.";
+      ? say(`${total === 1 ? "thing" : "things"} the public may see in this domain right now`)
+      : types.some((t) => t.outcome === "unavailable") ? say("The data cannot be read just now; trying again.") : say("things here are open to the public. Access is by agreement.");
     $("map-note").hidden = collection.features.length > 0 || read.length === 0;
     $("map-note").textContent = total > 0
-      ? "The public may know of these, but not where they are."
-      : "Nothing of this domain is here yet.";
+      ? say("The public may know of these, but not where they are.")
+      : say("Nothing of this domain is here yet.");
     $("map-legend").replaceChildren(...types.map((t) => {
       const line = document.createElement("li");
       const placed = collection.features.filter((f) => f.properties.type === t.name).length;
-      const text = t.outcome === "read" ? `${words(t.name)}: ${number(t.count)}${placed < t.count ? `, ${number(placed)} on the map` : ""}` : `${words(t.name)}: ${t.detail}`;
+      const text = t.outcome === "read" ? `${words(t.name)}: ${number(t.count)}${placed < t.count ? `, ${number(placed)} ${say("on the map")}` : ""}` : `${words(t.name)}: ${t.detail}`;
       line.append(swatch(t.name), element("span", text, t.outcome === "read" ? "" : "note"));
       return line;
     }));
@@ -199,7 +202,7 @@ function start() {
     const wanted = domain;
     const answer = await fetch(`/live.geojson?${new URLSearchParams({ domain: wanted })}`).catch(() => null);
     if (mine !== reading || wanted !== domain) return;
-    if (!answer?.ok) { $("map-what").textContent = "The map cannot be read just now; trying again."; return; }
+    if (!answer?.ok) { $("map-what").textContent = say("The map cannot be read just now; trying again."); return; }
     const collection = await answer.json();
     if (mine !== reading || wanted !== domain) return;
     kinds = collection.reading.types.map((t) => t.name);
@@ -231,7 +234,7 @@ function start() {
       dots.clearLayers();
       points = new Map();
       $("map-count").textContent = "\u00a0";
-      $("map-what").textContent = "Reading the map…";
+      $("map-what").textContent = say("Reading the map…");
       read();
     });
   }

@@ -6,7 +6,7 @@ async function refresh() {
   if (document.hidden) return;
   let text;
   try {
-    const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
+    const answer = await fetch(location.pathname + location.search, { headers: { Accept: "text/html" } });
     if (!answer.ok) return;
     text = await answer.text();
   } catch {
@@ -25,4 +25,4 @@ async function refresh() {
   }
 }
 
-setInterval(refresh, EVERY_MS);
+if (document.querySelector("[data-live]")) setInterval(refresh, EVERY_MS);
