@@ -14,6 +14,7 @@ HTTP = ("tests/oracle/test_oracle.py",)
 TRUST = ("tests/policies/test_trust.py", "tests/policies/test_access_keys.py")
 DOOR = ("tests/broker/http/test_governance.py", "tests/broker/http/test_tokens.py")
 TWINS = ("tests/conformance/test_policy_twins.py",)
+WRITES = ("tests/conformance/test_policy_writes.py",)
 TOKENS = ("tests/policies/test_token.py", "tests/policies/test_discovery.py")
 
 
@@ -192,16 +193,16 @@ MUTANTS: tuple[Mutant, ...] = (
         _GUARD,
         "return self._uncovered() if mask is None else self._covered(after, mask, self.written)",
         "return None",
-        DOOR[:1],
+        WRITES,
     ),
-    Mutant(_GUARD, "return self._uncovered() if makes else not_found(before.id)", "return self._uncovered()", DOOR[:1]),
+    Mutant(_GUARD, "return self._uncovered() if makes else not_found(before.id)", "return self._uncovered()", WRITES),
     Mutant(
         _GUARD,
         "return self._covered(before, mask, self.written) or (None if mask.all else mask.shows)",
         "return None if mask.all else mask.shows",
-        DOOR[:1],
+        WRITES,
     ),
-    Mutant(_GUARD, 'if self.change.kind == "delete" and not mask.all:', "if False:", DOOR[:1]),
+    Mutant(_GUARD, 'if self.change.kind == "delete" and not mask.all:', "if False:", WRITES),
     Mutant(_DEPS, "    if not decision.allow:\n", "    if False:\n", DOOR[:1]),
     # who calls, and for how long
     Mutant(
