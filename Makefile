@@ -71,7 +71,8 @@ bench: ## the benchmarks, as ratios taken in one run
 
 prove: ## the long proofs, resumable
 	@$(BOOTSTRAP) setup engines --browser
-	@DATAPOLIS_PROVE=1 $(PY) -m pytest -s tests/faults tests/oracle $(ARGS)
+	@DATAPOLIS_PROVE=1 $(PY) -m pytest -s tests/faults tests/oracle tests/fuzz $(ARGS)
+	@$(PY) -m tests.oracle.mutate
 
 test-engines: ## start the engines that tests share, and leave them up
 	@$(BOOTSTRAP) setup engines
