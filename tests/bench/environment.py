@@ -74,7 +74,7 @@ def measured(
 @contextmanager
 def database() -> Iterator[Database]:
     """Give a fresh migrated database on the test engines, which are started where they are not up."""
-    with _in_use() as fresh:
+    with _in_use() as left_over:
         instance = profile("test")
         ports = instance.ports
         yield from _copied(
@@ -84,7 +84,7 @@ def database() -> Iterator[Database]:
                 opa=f"http://127.0.0.1:{ports['opa']}",
                 mqtt=("127.0.0.1", ports["mqtt"]),
                 passwords=credentials.load(instance.folder),
-                fresh=fresh,
+                left_over=left_over,
             )
         )
 
