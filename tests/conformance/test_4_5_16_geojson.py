@@ -26,7 +26,7 @@ async def stored(api: Api) -> Api:
         {"id": "urn:x:1", "type": "A", "location": geo(HERE), "n": {"value": 1, "unitCode": "MTR"}, "scope": "/s"},
         {"id": "urn:x:2", "type": ["A", "B"], "n": {"value": 2}, "route": geo(LINE)},
         {"id": "urn:x:3", "type": "A", "location": [geo(HERE, datasetId="urn:d:1"), geo(LINE, datasetId="urn:d:2")]},
-        {"id": "urn:x:4", "type": "A", "location": {"value": "by the river"}},
+        {"id": "urn:x:4", "type": "A", "route": {"value": "by the river"}},
     ]
     assert (await api.post("/entityOperations/create", batch)).status == 201
     return api

@@ -40,8 +40,10 @@ async def test_the_alias_is_stable_and_of_one_tenant(api: Api, open_broker: Brok
     assert found[0]["id"] != found[1]["id"]
 
 
-async def test_an_unknown_tenant_has_none(api: Api) -> None:
-    assert (await api.get(PATH)).json["type"] == "https://uri.etsi.org/ngsi-ld/errors/NonexistentTenant"
+async def test_a_tenant_that_nobody_made_has_one_and_stays_unmade(api: Api) -> None:
+    assert (await api.get(PATH)).json["type"] == "ContextSourceIdentity"
+    gone = await api.get("/types")
+    assert gone.json["type"] == "https://uri.etsi.org/ngsi-ld/errors/NonexistentTenant"
     assert (await api.call("POST", PATH, {})).status == 405
 
 

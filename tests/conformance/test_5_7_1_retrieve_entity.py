@@ -228,7 +228,9 @@ async def test_names_are_compacted_by_the_context_of_each_request(stored: Api) -
 async def test_the_citys_context_serves_by_link(stored: Api) -> None:
     hosted = "/ngsi-ld/v1/jsonldContexts/city"
     served = await stored.get("/jsonldContexts/city")
-    assert (served.status, served.headers["Content-Type"]) == (200, "application/ld+json")
+    assert (served.status, served.headers["Content-Type"]) == (200, "application/json")
+    as_linked_data = await stored.get("/jsonldContexts/city", Accept="application/ld+json")
+    assert (as_linked_data.headers["Content-Type"], as_linked_data.body) == ("application/ld+json", served.body)
     iri = served.json["@context"]["Vehicle"]
     link = f'<{stored.url}{hosted}>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"'
     await stored.post("/entities", {"id": "urn:x:v", "type": "Vehicle"}, Link=link)

@@ -65,7 +65,7 @@ async def test_accept(api: Api, accept: str, media: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
-        ("PATCH", "/entities", {"GET", "POST"}),
+        ("PATCH", "/types", {"GET"}),
         ("POST", "/entities/urn:x:1", {"GET", "DELETE"}),
         ("GET", "/entityOperations/upsert", {"POST"}),
         ("PUT", "/entityOperations/delete", {"POST"}),
