@@ -174,7 +174,7 @@ PLACES = [
     thing("far", location=point(10, 45), station=point(8.1, 40)),
     thing("near", location=point(8.01, 40.01)),
     thing("mid", location=point(9, 41), station=point(8.2, 40)),
-    thing("word", station=value("somewhere")),
+    thing("word", name=value("somewhere")),
     thing("zero"),
 ]
 
