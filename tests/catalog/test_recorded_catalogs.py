@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,11 @@ from rdflib import Graph
 from catalog import dcat
 from catalog.check import check
 from catalog.document import read_document
+from docker.local.environment import data_folder
 from tests.catalog.samples import catalogue
 
-FOLDER = Path(os.environ.get("DATAPOLIS_DATA", "/nowhere")) / "semantics"
-needs_data = pytest.mark.skipif(not FOLDER.is_dir(), reason="DATAPOLIS_DATA names no folder of recorded data")
+FOLDER = (data_folder() or Path("/nowhere")) / "semantics"
+needs_data = pytest.mark.skipif(not FOLDER.is_dir(), reason="no folder of recorded data (DATAPOLIS_DATA)")
 
 # file: triples, datasets, violations of DCAT-AP 3.0.1
 KNOWN = {

@@ -73,5 +73,8 @@ async def test_many_datasets_stay_quick(pg: Database, tmp_path: object) -> None:
     finally:
         await pool.close()
     said = f"judged and stored {judged:.2f} s, search p95 {_p95(searches):.3f} s, page p95 {_p95(pages):.3f} s of CPU"
-    assert (judged < 60 * DOMAINS / 1000, _p95(searches) < 0.3, _p95(pages) < 0.5) == (True, True, True), said
+    # A tenth of the size runs among other tests, whose load is in the wall times: it finds what grew tenfold.
+    slack = 1 if DOMAINS == 1000 else 6
+    bounds = (judged < 0.06 * DOMAINS * slack, _p95(searches) < 0.3 * slack, _p95(pages) < 0.5 * slack)
+    assert bounds == (True, True, True), said
     print(said)  # noqa: T201 - figures for whoever asks with -s

@@ -72,7 +72,7 @@ async def test_a_context_that_never_comes_is_told_within_its_timeout(pg: Databas
         problem = orjson.loads(body)
         assert (status, problem["type"]) == (504, NOT_AVAILABLE)
         assert context in problem["detail"]
-        assert 4.5 < took < 8
+        assert 4.5 < took < 20
         assert len(asked) == 1
         async with aiohttp.ClientSession() as http:
             assert (await Api(http, running.url, None).get("/entities/urn:x:1")).status == 404
@@ -107,7 +107,7 @@ async def test_private_addresses_are_refused_unless_allowed(pg: Database) -> Non
         assert asked == []
         for address in ("http://169.254.169.254/latest", "http://10.0.0.1/c.jsonld", "http://[::1]:1/c.jsonld"):
             status, body, took = await create(running.url, 2, address)
-            assert (status, orjson.loads(body)["type"], took < 2) == (504, NOT_AVAILABLE, True)
+            assert (status, orjson.loads(body)["type"], took < 4) == (504, NOT_AVAILABLE, True)
 
 
 async def test_it_starts_and_serves_without_any_network(pg: Database) -> None:

@@ -53,7 +53,7 @@ async def test_terms_as_a_page(client: Client) -> None:
     assert "RideFlow (journey planner)" in page
     assert "everything but fleet vehicle id" in page
     assert "any purpose except marketing" in page
-    for foreign in ("w3id.org/dpv#", "urn:party:", "<style", "<script", "style="):
+    for foreign in ("w3id.org/dpv#", "urn:party:", "<style", "<script>", "style="):
         assert foreign not in page
     assert (await client.get("/trust/terms/mobility", accept="application/json, text/html")).json()[
         "domain"
