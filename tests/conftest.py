@@ -22,6 +22,7 @@ __all__ = [
 ]
 
 
+@pytest.hookimpl(tryfirst=True)  # before the plugin writes the groups down
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say what stays together when tests run side by side: each file, and all that start the platform on its ports."""
     for item in items:
