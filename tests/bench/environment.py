@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import random
 import statistics
 import tempfile
@@ -13,7 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from docker import migrate
 from docker.local import credentials
 from docker.local.stack import ROOT, profile
 from policies.agreements.lifecycle import apply_agreements, apply_domains
@@ -77,26 +75,16 @@ def database() -> Iterator[Database]:
     with _in_use() as left_over:
         instance = profile("test")
         ports = instance.ports
-        yield from _copied(
-            Engines(
-                postgres_port=ports["postgres"],
-                kafka=f"127.0.0.1:{ports['kafka']}",
-                opa=f"http://127.0.0.1:{ports['opa']}",
-                mqtt=("127.0.0.1", ports["mqtt"]),
-                passwords=credentials.load(instance.folder),
-                left_over=left_over,
-            )
+        engines = Engines(
+            postgres_port=ports["postgres"],
+            kafka=f"127.0.0.1:{ports['kafka']}",
+            opa=f"http://127.0.0.1:{ports['opa']}",
+            mqtt=("127.0.0.1", ports["mqtt"]),
+            passwords=credentials.load(instance.folder),
+            left_over=left_over,
         )
-
-
-def _copied(engines: Engines) -> Iterator[Database]:
-    digest = hashlib.sha256(migrate.ROLES_SQL.read_bytes())
-    for each in migrate.migrations():
-        digest.update(f"{each.package}/{each.name}\0{each.text}\0".encode())
-    name = f"template_{digest.hexdigest()[:16]}"
-    asyncio.run(postgres._make_template(engines, name))
-    with postgres.copied(engines, name) as found:
-        yield found
+        with postgres.copied(engines, postgres.template(engines)) as found:
+            yield found
 
 
 @contextmanager
