@@ -52,6 +52,8 @@ def compile_order(
     terms: list[str] = []
     for number, one in enumerate(order):
         if one.by == "id":
+            if collation != ROOT_COLLATION:
+                terms.append(f"{alias}.id COLLATE {collation} {_way(one)}")
             terms.append(f"{alias}.id {_way(one)}")
             break
         terms += _terms(one, f"o{number}", params, joins, collation)
