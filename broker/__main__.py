@@ -12,6 +12,7 @@ import uvloop
 from broker import serve as serving
 from broker.settings import BrokerSettings
 from broker.store.indexes import Limits, drop_named, listed, run
+from policies.logs import configure_logs
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, help="The Datapolis context broker.")
 
@@ -38,7 +39,7 @@ def work(
     from policies import PolicySettings
 
     settings = WorkerSettings()
-    serving.configure_logs(settings.log_level)
+    configure_logs(settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run(roles or [], settings, PolicySettings()))
 
