@@ -13,6 +13,7 @@ from broker.settings import BrokerSettings
 from broker.store.indexes import drop_named, listed
 from broker.store.indexes import run as settle
 from broker.workers.settings import IndexerSettings, WorkerSettings
+from policies.logs import configure_logs
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, help="The Datapolis context broker.")
 
@@ -38,7 +39,7 @@ def work(
     from policies import PolicySettings
 
     settings = WorkerSettings()
-    serving.configure_logs(settings.log_level)
+    configure_logs(settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run(roles or [], settings, PolicySettings()))
 
@@ -66,7 +67,7 @@ def run_indexes(
     from broker.workers import indexer
 
     settings = IndexerSettings()
-    serving.configure_logs(settings.log_level)
+    configure_logs(settings.log_level)
     owner = _owner()
     if not once:
         asyncio.run(indexer.serve(settings))

@@ -45,6 +45,7 @@ class Asked:
 
     `attrs`: the attributes concerned. `named`: those that it names one by one. `page`: most instances per attribute.
     `collation`: what ids are ordered by, an ICU locale (in the operations: a quoted identifier).
+    `last_periods`: what lastN is where grants that show no instance count: then it chooses periods, not instances.
     """
 
     state: Node
@@ -60,6 +61,7 @@ class Asked:
     page: int = 1000
     scope: Node = TRUE
     collation: str | None = None
+    last_periods: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,8 @@ def _as_admitted(asked: Asked, admitted: Admitted, now: datetime) -> Asked:
         show = replace(show, period=admitted.period)
         if show.form != "aggregatedValues":
             show = replace(show, form="aggregatedValues", methods=_FORCED)
+    if admitted.access != admitted.plain:
+        asked = replace(asked, range=replace(asked.range, last_n=None), last_periods=asked.range.last_n)
     if admitted.grid is None:
         return replace(asked, show=show)
     start, end = asked.range.start, asked.range.end
@@ -232,6 +236,10 @@ async def _read_aggregates(
     rows = await store_aggregates.aggregates(conn, ranges, selection, period, asked.show.methods)
     for row in rows:
         evolutions[row.entity].aggregates.setdefault(row.attr, []).append(row)
+    if asked.last_periods is not None:
+        for one in ranges:
+            for periods in evolutions[one].aggregates.values():
+                del periods[: -asked.last_periods]
 
 
 def _check_eligible(evolutions: Iterable[Evolution], asked: Asked) -> None:

@@ -257,6 +257,7 @@ def _flag(place: int) -> str:
 
 
 def _any(items: Sequence[str]) -> str:
-    if "TRUE" in items:
+    """Join; where one of several is always true the others stay, for their parameters are in the statement already."""
+    if items and set(items) == {"TRUE"}:
         return "TRUE"
     return "(" + (" OR ".join(f"({item})" for item in items) or "FALSE") + ")"

@@ -35,6 +35,7 @@ from broker.workers.admin import Admin
 from broker.workers.delivery import Delivery, Limits
 from broker.workers.expiry import Expiry
 from broker.workers.ingest import Ingest
+from broker.workers.months import Months
 from broker.workers.notifier import Book, Notifier
 from broker.workers.notify import Sender
 from broker.workers.optouts import OptOuts
@@ -114,6 +115,7 @@ async def _roles(
         found["notify"] = await _notify(settings, policy, pool, stack)
     if "expire" in wanted:
         found["expire"] = _Role(Expiry(pool, every_s=settings.expire_every_s).run, lambda: True)
+        found["months"] = _Role(Months(pool, every_s=settings.months_every_s).run, lambda: True)
     return found
 
 
