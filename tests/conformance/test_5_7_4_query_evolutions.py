@@ -99,12 +99,12 @@ async def test_geoqueries_look_at_every_instance_of_any_geoproperty(api: Api) ->
         space = [at(lon, 1), at(other, 2, datasetId="urn:d:1"), at(other + 10, 3, datasetId="urn:d:1")]
         body = {"id": f"urn:x:{number}", "type": "T", "operationSpace": space}
         assert (await api.post("/temporal/entities", body)).status == 201
-    body = {
+    text: dict[str, Any] = {
         "id": "urn:x:3",
         "type": "T",
         "reach": {"type": "Property", "value": 1, "observedAt": "2026-01-01T00:00:00Z"},
     }
-    assert (await api.post("/temporal/entities", body)).status == 201
+    assert (await api.post("/temporal/entities", text)).status == 201
 
     async def found(georel: str, lon: int, since: int = 0, name: str = "operationSpace") -> list[str]:
         geo = f"georel={georel}&geometry=Point&coordinates=[{lon},50]&geoproperty={name}"
@@ -140,13 +140,13 @@ async def test_the_collation_orders_the_ids(api: Api) -> None:
         assert ids(await api.get(path + asked)) == [f"urn:x:{name}" for name in order], asked
         answer = await api.get(f"/entities?type=U&local=true{asked}")
         assert [one["id"] for one in answer.json] == [f"urn:y:{name}" for name in order], asked
-    body = {
+    query = {
         "type": "Query",
         "entities": [{"type": "T"}],
         "temporalQ": {"timerel": "after", "timeAt": "2020-01-01T00:00:00Z"},
     }
     answer = await api.post(
-        "/temporal/entityOperations/query", {**body, "ordering": {"orderBy": ["id;desc"], "collation": "en"}}
+        "/temporal/entityOperations/query", {**query, "ordering": {"orderBy": ["id;desc"], "collation": "en"}}
     )
     assert ids(answer) == ["urn:x:C", "urn:x:c", "urn:x:B", "urn:x:a"]
     for wrong in (
