@@ -19,9 +19,9 @@ from broker.ops.sight import sight
 from broker.ops.view import Joined, View
 from broker.store.observed import note
 from broker.store.pages import collation_of, page, rows_by_id
-from broker.store.pool import Pool
+from broker.store.pool import Conn, Pool
 
-__all__ = ["Page", "not_found", "query_entities", "retrieve_entity", "seen"]
+__all__ = ["Page", "known_collation", "not_found", "query_entities", "retrieve_entity", "seen"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,7 @@ async def query_entities(pool: Pool, schema: str, access: Access, query: Query, 
     """Query entities (5.7.2): the page of those that the caller may see, each with its mask."""
     filters = sight(access).filters
     async with pool.lend(schema) as conn:
-        collation = await collation_of(conn, query.collation)
-        if collation is None:
-            raise BadRequestData(f"collation: ICU knows no language {query.collation:.80} (RFC 6067)")
+        collation = await known_collation(conn, query.collation)
         found = await page(conn, narrow(query, access), filters.nodes, short=not sys_attrs, collation=collation)
     note(schema, query)
     width = 9 if sys_attrs else 5
@@ -75,6 +73,14 @@ async def query_entities(pool: Pool, schema: str, access: Access, query: Query, 
         if mask is not None:
             views.append(made(row, mask))
     return Page(views, found.more, found.count)
+
+
+async def known_collation(conn: Conn, tag: str | None) -> str:
+    """Return the quoted name of an ICU collation (None: ICU's root). BadRequestData where ICU has no such one."""
+    found = await collation_of(conn, tag)
+    if found is None:
+        raise BadRequestData(f"collation: ICU knows no language {tag:.80} (RFC 6067)")
+    return found
 
 
 def _joined(row: Any, mask: AttrMask) -> Joined:
