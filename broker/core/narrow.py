@@ -80,16 +80,18 @@ def _all_of(items: Iterable[Node]) -> Node:
         kept.update(dict.fromkeys(item.items if isinstance(item, And) else (item,)))
     if FALSE in kept:
         return FALSE
-    for item in [one for one in kept if isinstance(one, Or) and _follows(one, kept)]:
+    for item in [one for one in kept if isinstance(one, Or) and any(_holds(item, kept) for item in one.items)]:
         del kept[item]
     return next(iter(kept)) if len(kept) == 1 else And(tuple(kept))
 
 
-def _follows(either: Or, known: Collection[Node]) -> bool:
-    """Say whether one of the items is known to hold."""
-    return any(
-        item in known or (isinstance(item, And) and all(one in known for one in item.items)) for item in either.items
-    )
+def _holds(node: Node, known: Collection[Node]) -> bool:
+    """Say whether a condition follows from conditions that are known to hold."""
+    if node in known or node == TRUE:
+        return True
+    if isinstance(node, And):
+        return all(_holds(item, known) for item in node.items)
+    return isinstance(node, Or) and any(_holds(item, known) for item in node.items)
 
 
 def _any_of(items: Iterable[Node]) -> Node:
@@ -233,14 +235,19 @@ class RowFilters:
 
     __slots__ = ("_access", "_known", "_of", "nodes")
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, where: Node = TRUE) -> None:
         rules: list[Grant | Prohibition] = [*access.grants, *access.prohibitions]
         self._access = access
         self._known: dict[tuple[bool, ...], AttrMask | None] = {}
-        conditions = [_applies(rule) for rule in rules]
+        known = where.items if isinstance(where, And) else (where,)
+        conditions = [TRUE if _holds(one, known) else one for one in map(_applies, rules)]
         self.nodes: tuple[Node, ...] = tuple(dict.fromkeys(one for one in conditions if one not in (TRUE, FALSE)))
         places = {node: index for index, node in enumerate(self.nodes)}
         self._of: list[int | bool] = [places.get(condition, condition == TRUE) for condition in conditions]
+
+    def among(self, where: Node) -> RowFilters:
+        """Return what decides the masks of rows that all meet a condition: what it says need not be asked again."""
+        return RowFilters(self._access, where) if self.nodes else self
 
     def mask(self, bits: Sequence[bool]) -> AttrMask | None:
         """Return the mask of a row from the truth of `nodes` on it; None if the entity is hidden. Kept by bits."""

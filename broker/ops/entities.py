@@ -60,12 +60,13 @@ def seen(access: Access, row: Any) -> View | None:
 
 async def query_entities(pool: Pool, schema: str, access: Access, query: Query, *, sys_attrs: bool) -> Page:
     """Query entities (5.7.2): the page of those that the caller may see, each with its mask."""
-    filters = sight(access).filters
+    narrowed = narrow(query, access)
+    filters = sight(access).filters.among(narrowed.where)
     async with pool.lend(schema) as conn:
         collation = await collation_of(conn, query.collation)
         if collation is None:
             raise BadRequestData(f"collation: ICU knows no language {query.collation:.80} (RFC 6067)")
-        found = await page(conn, narrow(query, access), filters.nodes, short=not sys_attrs, collation=collation)
+        found = await page(conn, narrowed, filters.nodes, short=not sys_attrs, collation=collation)
     note(schema, query)
     width = 9 if sys_attrs else 5
     made = _view if sys_attrs else _joined
