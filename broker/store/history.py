@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -11,9 +11,9 @@ from broker.core import times
 from broker.core.patch import HistoryRow
 from broker.store.entities import SEPARATOR
 from broker.store.named import load
-from broker.store.pool import Conn
+from broker.store.pool import Conn, Pool
 
-__all__ = ["append", "ensure"]
+__all__ = ["append", "ensure", "keep_months"]
 
 _SQL = load("history")
 
@@ -53,12 +53,31 @@ async def append(conn: Conn, tenant: str, rows: Sequence[HistoryRow]) -> None:
 
 
 async def ensure(conn: Conn, tenant: str, instants: Iterable[datetime]) -> None:
-    """Make the partitions of the months that these instants lie in."""
+    """Make the partitions of the months that these instants lie in, where no lock has to be waited for.
+
+    Otherwise the rows go to the default partition, where they are found as well, until `keep_months` moves them.
+    """
     known = _partitions.setdefault(conn, set())
     missing = {(tenant, instant.date().replace(day=1)) for instant in instants} - known
     if missing:
-        await conn.execute(_SQL["ensure"], sorted(month for _, month in missing))
-        known |= missing
+        made = await conn.fetchval(_SQL["ensure"], sorted(month for _, month in missing))
+        if made:
+            known |= missing
+
+
+async def keep_months(pool: Pool, schema: str, now: datetime, *, wait_s: float = 5.0) -> None:
+    """Make the partitions of this month, the next, and those whose rows wait in the default partition.
+
+    Waits at most `wait_s` for a lock (asyncpg.LockNotAvailableError): writers queue behind the one who waits.
+    """
+    this = now.astimezone(UTC).date().replace(day=1)
+    months = {this, (this + timedelta(days=31)).replace(day=1)}
+    async with pool.lend(schema) as conn:
+        months |= {row["month"] for row in await conn.fetch(_SQL["waiting"])}
+    for month in sorted(months):  # one at a time: each holds the history only while it makes one partition
+        async with pool.tx(schema) as conn:
+            await conn.execute(f"SET LOCAL lock_timeout = {int(wait_s * 1000)}")
+            await conn.execute(_SQL["make"], [month])
 
 
 _Group: TypeAlias = tuple[str, str, str, str, str]

@@ -129,10 +129,10 @@ async def plan(found: Database, tenant: str, path: str) -> str:
     """Explain the statement of a page as the broker makes it."""
     given = params.parse(path.partition("?")[2].encode(), querying.QUERY)
     query = querying.entity_query(given, Active([]).expand_term, BrokerSettings())
-    sql, values = statement(query, (), short=True)
+    made = statement(query, (), short=True)
     pool = Pool(found.dsn("broker"), size=1)
     async with pool.lend(_schema(tenant)) as conn:
-        rows = await conn.fetch(f"EXPLAIN {sql}", *values)
+        rows = await conn.fetch(f"EXPLAIN {made.sql}", *made.values)
     await pool.close()
     return "\n".join(row[0] for row in rows)
 
