@@ -120,10 +120,9 @@ def _show(request: Request, one: Seen) -> Any:
         return dict.fromkeys(shown)
     if request.shape != "geojson":
         return shown
-    where = entity.get(request.geometry or "location")
-    point = isinstance(where, dict) and where.get("type") == "GeoProperty" and where.get("datasetId") == request.dataset
-    geometry = where["value"] if isinstance(where, dict) and point else None
-    return {"geometry": geometry, "properties": shown}
+    where = _instances(entity.get(request.geometry or "location", []))
+    places = [one for one in where if one["type"] == "GeoProperty" and one.get("datasetId") == request.dataset]
+    return {"geometry": places[0]["value"] if places else None, "properties": shown}
 
 
 def _kept(request: Request, name: str) -> bool:

@@ -196,11 +196,12 @@ def _comparable(value: Any, literal: Any) -> bool:
 
 
 def inside(entity: Entity, name: str, box: tuple[int, int, int, int], visible: Callable[[str], bool]) -> bool:
-    """Say whether a point of the entity lies in a box (west, south, east, north)."""
+    """Say whether any of the points that an attribute of the entity has lies in a box (west, south, east, north)."""
     if name not in entity or not visible(name):
         return False
-    lon, lat = entity[name]["value"]["coordinates"]
-    return bool(box[0] < lon < box[2] and box[1] < lat < box[3])
+    value = entity[name]
+    points = [one["value"]["coordinates"] for one in (value if isinstance(value, list) else [value])]
+    return any(box[0] < lon < box[2] and box[1] < lat < box[3] for lon, lat in points)
 
 
 def scoped(entity: Entity, pattern: str) -> bool:

@@ -86,8 +86,9 @@ def _entity(chance: Random, number: int) -> tuple[dict[str, Any], dict[str, list
 
 def _attribute(chance: Random, name: str) -> Any:
     if name in ("location", "place"):
-        point = [chance.randrange(-1, 8, 2), chance.randrange(-1, 8, 2)]
-        return {"type": "GeoProperty", "value": {"type": "Point", "coordinates": point}}
+        of = chance.choices([(None,), ("urn:d:1",), (None, "urn:d:1"), ("urn:d:1", "urn:d:2")], [12, 1, 2, 1])[0]
+        points = [_point(chance) | ({"datasetId": one} if one else {}) for one in of]
+        return points if len(points) > 1 else points[0]
     if name == "r":
         return {"type": "Relationship", "object": f"urn:ngsi-ld:E:{chance.randrange(40):03}"}
     if name == "l":
@@ -104,6 +105,11 @@ def _attribute(chance: Random, name: str) -> Any:
     if name == "n" and chance.random() < 0.5:
         found["accuracy"] = {"type": "Property", "value": chance.randrange(4)}
     return found
+
+
+def _point(chance: Random) -> dict[str, Any]:
+    point = [chance.randrange(-1, 8, 2), chance.randrange(-1, 8, 2)]
+    return {"type": "GeoProperty", "value": {"type": "Point", "coordinates": point}}
 
 
 # ---- conditions
