@@ -40,6 +40,7 @@ def work(
 
     settings = WorkerSettings()
     configure_logs(settings.log_level)
+    serving.calm_collector()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run(roles or [], settings, PolicySettings()))
 

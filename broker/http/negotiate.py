@@ -11,6 +11,7 @@ import orjson
 from starlette.requests import Request
 
 from broker.core.errors import BadRequestData, InvalidRequest, NgsiLdError
+from broker.core.nul import where_nul
 from broker.core.versions import NATIVE, Version
 from broker.ld import contexts as ld
 
@@ -167,6 +168,9 @@ async def body(request: Request, most: int) -> Body:
         raise InvalidRequest(
             f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         ) from error
+    place = where_nul(raw, data)
+    if place is not None:
+        raise BadRequestData(f"{place or 'the body'}: the character U+0000 cannot be stored; leave it out")
     link = link_context(request)
     if media == LD_JSON and link is not None:
         raise BadRequestData(f"Link: with Content-Type {LD_JSON} the @context belongs into the body only (6.3.5)")

@@ -35,8 +35,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, public AS $$
 $$;
 REVOKE ALL ON FUNCTION broker._wanting_history(text, date[]) FROM PUBLIC;
 
--- Make the partitions of these months if no lock has to be waited for. False: their rows go to the default partition.
-CREATE FUNCTION broker.try_history(p_months date[]) RETURNS boolean
+-- Make the partitions of these months if no lock has to be waited for: 'there' (nothing was missing), 'made' (stays if
+-- the transaction does), 'busy' (their rows go to the default partition).
+CREATE FUNCTION broker.try_history(p_months date[]) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 DECLARE
     s text := current_setting('role');
@@ -47,16 +48,16 @@ BEGIN
     END IF;
     wanting := broker._wanting_history(s, p_months);
     IF wanting = '{}' THEN
-        RETURN true;
+        RETURN 'there';
     END IF;
     BEGIN
         EXECUTE format('LOCK TABLE ONLY %1$I.history IN SHARE UPDATE EXCLUSIVE MODE NOWAIT', s);
         EXECUTE format('LOCK TABLE %1$I.history_default IN ACCESS EXCLUSIVE MODE NOWAIT', s);
     EXCEPTION WHEN lock_not_available THEN
-        RETURN false;
+        RETURN 'busy';
     END;
     PERFORM broker._make_history(s, broker._wanting_history(s, p_months));
-    RETURN true;
+    RETURN 'made';
 END $$;
 REVOKE ALL ON FUNCTION broker.try_history(date[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION broker.try_history(date[]) TO datapolis_tenant;
