@@ -1,9 +1,8 @@
-"""Command line of the broker: `python -m broker serve [--workers N]`, `python -m broker work [ROLE ...]`."""
+"""Command line of the broker: `python -m broker serve`, `work [ROLE ...]`, `indexes run | list | drop`."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import Annotated
 
 import typer
@@ -11,7 +10,10 @@ import uvloop
 
 from broker import serve as serving
 from broker.settings import BrokerSettings
-from broker.store.indexes import Limits, drop_named, listed, run
+from broker.store.indexes import drop_named, listed
+from broker.store.indexes import run as settle
+from broker.workers.settings import IndexerSettings, WorkerSettings
+from policies.logs import configure_logs
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, help="The Datapolis context broker.")
 
@@ -34,11 +36,11 @@ def work(
     """Run the background roles."""
     # Not at the top: the HTTP workers share their counters, for which prometheus_client must be imported after them.
     from broker.workers.run import run
-    from broker.workers.settings import WorkerSettings
     from policies import PolicySettings
 
     settings = WorkerSettings()
-    serving.configure_logs(settings.log_level)
+    configure_logs(settings.log_level)
+    serving.calm_collector()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run(roles or [], settings, PolicySettings()))
 
@@ -57,14 +59,21 @@ def list_indexes() -> None:
 
 @indexes.command(name="run")
 def run_indexes(
-    seen: Annotated[int, typer.Option(help="how often a path must have been asked for")] = Limits.seen,
-    rows: Annotated[int, typer.Option(help="how many entities a tenant must have")] = Limits.rows,
-    most: Annotated[int, typer.Option(help="how many indexes a tenant has at most")] = Limits.most,
-    every: Annotated[float | None, typer.Option(help="seconds until it is done again; without: once")] = None,
+    once: Annotated[bool, typer.Option("--once", help="one round, then end; without: a process with health")] = False,
 ) -> None:
-    """Make the indexes that are wanted and drop those that no query asks for any more."""
-    limits = Limits(seen, rows, most)
-    created, dropped = asyncio.run(run(_owner(), limits, every))
+    """Make the indexes that are wanted and drop those that no query asks for any more, again and again.
+
+    Settings: DATAPOLIS_INDEX_*; health and metrics on DATAPOLIS_ADMIN_PORT.
+    """
+    from broker.workers import indexer
+
+    settings = IndexerSettings()
+    configure_logs(settings.log_level)
+    owner = _owner()
+    if not once:
+        asyncio.run(indexer.serve(settings))
+        return
+    created, dropped = asyncio.run(settle(owner, indexer.limits(settings)))
     typer.echo(f"made: {', '.join(created) or 'none'}; dropped: {', '.join(dropped) or 'none'}")
 
 
@@ -79,7 +88,7 @@ def drop_index(name: Annotated[str, typer.Argument(help="as `list` shows it")]) 
 
 
 def _owner() -> str:
-    dsn = os.environ.get("DATAPOLIS_DSN_OWNER")
+    dsn = IndexerSettings().dsn_owner.get_secret_value()
     if not dsn:
         raise typer.BadParameter("set DATAPOLIS_DSN_OWNER to PostgreSQL as datapolis_owner, who owns the tables")
     return dsn

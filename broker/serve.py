@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import gc
-import logging
 import os
 import tempfile
 import threading
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import structlog
 from starlette.types import ASGIApp
 
 from broker.settings import BrokerSettings
+from policies.logs import configure_logs
 
-__all__ = ["calm_collector", "configure_logs", "make_app", "serve"]
-
-
-def configure_logs(level: str) -> None:
-    """Write logs as JSON lines to standard output: event and fields, no payloads and no tokens."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        cache_logger_on_first_use=True,
-    )
+__all__ = ["calm_collector", "make_app", "serve"]
 
 
 def make_app() -> ASGIApp:

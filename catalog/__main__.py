@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import orjson
-import structlog
 import typer
 import uvloop
 from granian.constants import Interfaces
@@ -30,22 +28,9 @@ from catalog.verify import VerifyError
 from catalog.verify import verify as verify_catalog
 from policies.domains import CityFileError
 from policies.egress import session
+from policies.logs import configure_logs
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
-
-
-def _logs() -> None:
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-    )
 
 
 def _city(settings: Settings) -> City:
@@ -59,7 +44,7 @@ def _city(settings: Settings) -> City:
 @app.command()
 def serve() -> None:
     """Serve the catalog, the portal and the trust's public side over HTTP."""
-    _logs()
+    configure_logs("info", sys.stderr)
     settings = Settings()
     _city(settings)
     Server(
@@ -78,7 +63,7 @@ def assess(
     once: Annotated[bool, typer.Option("--once", help="One round, printed; exit 1 unless all are governed.")] = False,
 ) -> None:
     """Read the broker and judge every domain's readiness, every few seconds."""
-    _logs()
+    configure_logs("info", sys.stderr)
     settings = Settings()
     _city(settings)
     governed = uvloop.run(_assess(settings, once))

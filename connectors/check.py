@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from broker.core.geometry import fault
 from broker.core.ids import is_uri
 from connectors.errors import FeedError, Rejected
 from connectors.expression import Expression, guarded
@@ -142,3 +143,6 @@ def _position(name: str, value: Any, bounds: Bounds | None) -> None:
             raise Rejected("coordinates", name, "no longitude and latitude in degrees; swapped?", "check")
         if bounds is not None and not (bounds[0] <= lon <= bounds[2] and bounds[1] <= lat <= bounds[3]):
             raise Rejected("bounds", name, "the place is outside the feed's area", "check")
+    found = fault(value)
+    if found is not None:
+        raise Rejected("geometry", name, found, "check")

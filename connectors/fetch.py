@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,6 +41,7 @@ __all__ = ["Fetcher", "Minimised", "open_source", "prepare"]
 
 _BATCH = 1_000
 _KEEP_DRIFT_S = 2.0
+_FINISH_S = 3.0
 RECEIVED = "@received"  # kept by a feed whose records carry no time: when the record was fetched
 log = structlog.get_logger()
 
@@ -151,17 +153,23 @@ class Fetcher:
     async def _take(self, payload: Payload) -> None:
         taken = 0
         for batch in _batches(self._decode(payload.stream, payload.name), payload.skip):
-            await self._send(batch)
             taken += len(batch)
-            self._remember(payload, payload.skip + taken, done=False)
+            await _whole(self._send_and_remember(batch, payload, payload.skip + taken))
         self._remember(payload, payload.skip + taken, done=True)
         log.debug("payload taken", feed=self.feed.feed, payload=payload.name, records=taken)
+
+    async def _send_and_remember(self, batch: list[Decoded], payload: Payload, records: int) -> None:
+        await self._send(batch)
+        self._remember(payload, records, done=False)
 
     async def _take_together(self, messages: Messages) -> None:
         """Send all records of some messages at once, then let their sender forget them."""
         found: list[Decoded] = []
         for payload in messages.payloads:
             found += self._decode(payload.stream, payload.name)
+        await _whole(self._send_and_acknowledge(found, messages))
+
+    async def _send_and_acknowledge(self, found: list[Decoded], messages: Messages) -> None:
         await self._send(found)
         self._write()
         await messages.taken()
@@ -206,6 +214,20 @@ class Fetcher:
         if now - self._drift_kept >= every_s:
             self._drift_kept = now
             self._state.write("schema", self.drift.state())
+
+
+async def _whole(step: Coroutine[Any, Any, None]) -> None:
+    """Finish a step that was begun, also when cancelled in its midst: what was sent would be sent again."""
+    task = asyncio.create_task(step)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        done, _ = await asyncio.wait({task}, timeout=_FINISH_S)
+        if not done:
+            task.cancel()
+        elif (error := task.exception()) is not None:
+            log.warning("the last batch before the end was not sent", error=f"{type(error).__name__}: {error}")
+        raise
 
 
 def _batches(found: Iterator[Decoded], skip: int) -> Iterator[list[Decoded]]:

@@ -172,8 +172,8 @@ class MapWorker:
             client_id=f"datapolis-map-{feed}",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            session_timeout_ms=6_000,
-            heartbeat_interval_ms=2_000,
+            session_timeout_ms=self._settings.session_ms,
+            heartbeat_interval_ms=max(200, self._settings.session_ms // 5),
             max_poll_records=_MOST,
         )
         topic = topics.prefixed(topics.records(feed), self._settings.topic_prefix)

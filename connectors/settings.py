@@ -27,6 +27,7 @@ class ConnectorSettings(BaseSettings):
         default="SCRAM-SHA-512", description="how that principal logs in"
     )
     kafka_tls: bool = Field(default=False, description="whether that log-in goes over TLS")
+    session_ms: int = Field(default=10_000, ge=1_000, description="how long Kafka waits for a silent worker")
     mqtt: str = Field(default="127.0.0.1:11883", description="MQTT broker, host:port")
     city: Path = Path("city")
     data: Path | None = Field(default=None, description="folder of recorded data that feeds may name")

@@ -33,7 +33,6 @@ __all__ = [
     "Kind",
     "attributes",
     "dataset_of",
-    "default_instance",
     "instances",
     "primary",
     "targets",
@@ -110,13 +109,6 @@ def dataset_of(instance: Instance) -> str:
     """Return the instance's datasetId, "" for the default instance."""
     found: str = instance.get("datasetId", "")
     return found
-
-
-def default_instance(value: Instance | list[Instance]) -> Instance | None:
-    """Return the instance without datasetId, if there is one."""
-    if isinstance(value, dict):
-        return None if "datasetId" in value else value
-    return next((one for one in value if "datasetId" not in one), None)
 
 
 def primary(instance: Instance) -> Any:

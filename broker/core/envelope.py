@@ -17,6 +17,7 @@ from broker.core import times
 from broker.core.entity import Doc
 from broker.core.errors import BadRequestData
 from broker.core.ids import TenantId, parse_tenant
+from broker.core.nul import where_nul
 from broker.core.validate import check_doc
 
 __all__ = ["MAX_BYTES", "Envelope", "EnvelopeError", "EnvelopeOp", "event_id", "parse", "serialise"]
@@ -164,6 +165,9 @@ def _load(data: bytes) -> dict[str, Any]:
         raw = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise EnvelopeError("envelope", f"not JSON: {error}") from error
+    place = where_nul(data, raw)
+    if place is not None:
+        raise EnvelopeError(place or "envelope", "the character U+0000 cannot be stored")
     if not isinstance(raw, dict):
         raise EnvelopeError("envelope", "a JSON object is needed")
     if raw.get("v") != 1:

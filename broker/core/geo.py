@@ -17,9 +17,10 @@ import shapely
 from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
+from broker.core.entity import Instance, instances
 from broker.core.errors import BadRequestData
 
-__all__ = ["RADIUS_M", "distance_m", "geometry", "reference", "relates"]
+__all__ = ["RADIUS_M", "distance_m", "geometry", "reference", "relates", "shapes"]
 
 RADIUS_M: Final = (2 * 6378137.0 + 6356752.314245179498) / 3
 
@@ -32,6 +33,20 @@ def geometry(geojson: dict[str, Any]) -> BaseGeometry:
     if not found.is_valid:
         found = shapely.make_valid(found, method="structure", keep_collapsed=False)
     return found
+
+
+def shapes(value: Instance | list[Instance]) -> list[BaseGeometry]:
+    """Return the geometries of a GeoProperty's instances, any of which a geoquery may be met by (5.7.2.4).
+
+    The first is that of the default instance, else of the first one. One without extent (a polygon without area) counts
+    only where there is no other.
+    """
+    found = [
+        geometry(one["value"])
+        for one in sorted(instances(value), key=lambda one: "datasetId" in one)
+        if one.get("type") == "GeoProperty" and isinstance(one.get("value"), dict)
+    ]
+    return [one for one in found if not one.is_empty] or found[:1]
 
 
 def reference(geojson: str) -> BaseGeometry:

@@ -15,9 +15,10 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 import orjson
+from shapely.geometry.base import BaseGeometry
 
 from broker.core import geo
-from broker.core.entity import ENTITY_MEMBERS, Doc, default_instance, targets
+from broker.core.entity import ENTITY_MEMBERS, Doc, targets
 from broker.core.pattern import pattern
 from broker.core.query import (
     And,
@@ -135,10 +136,9 @@ def _geo(node: GeoRel) -> Predicate:
 
     def holds(doc: Doc, _: Meta | None) -> bool:
         found = None if node.attr in ENTITY_MEMBERS else doc.get(node.attr)
-        instance = None if found is None else default_instance(found)
-        if instance is None or instance.get("type") != "GeoProperty" or not isinstance(instance.get("value"), dict):
-            return False
-        target = geo.geometry(instance["value"])
+        return found is not None and any(map(stands, geo.shapes(found)))
+
+    def stands(target: BaseGeometry) -> bool:
         if node.rel != "near":
             return geo.relates(node.rel, target, other)
         metres = geo.distance_m(target, other)

@@ -80,16 +80,18 @@ def _all_of(items: Iterable[Node]) -> Node:
         kept.update(dict.fromkeys(item.items if isinstance(item, And) else (item,)))
     if FALSE in kept:
         return FALSE
-    for item in [one for one in kept if isinstance(one, Or) and _follows(one, kept)]:
+    for item in [one for one in kept if isinstance(one, Or) and any(_holds(item, kept) for item in one.items)]:
         del kept[item]
     return next(iter(kept)) if len(kept) == 1 else And(tuple(kept))
 
 
-def _follows(either: Or, known: Collection[Node]) -> bool:
-    """Say whether one of the items is known to hold."""
-    return any(
-        item in known or (isinstance(item, And) and all(one in known for one in item.items)) for item in either.items
-    )
+def _holds(node: Node, known: Collection[Node]) -> bool:
+    """Say whether a condition follows from conditions that are known to hold."""
+    if node in known or node == TRUE:
+        return True
+    if isinstance(node, And):
+        return all(_holds(item, known) for item in node.items)
+    return isinstance(node, Or) and any(_holds(item, known) for item in node.items)
 
 
 def _any_of(items: Iterable[Node]) -> Node:
@@ -228,19 +230,34 @@ def _mask(grants: Sequence[Grant], prohibitions: Sequence[Prohibition]) -> AttrM
 class RowFilters:
     """The conditions that decide the masks of rows: one boolean per node, in order, then `mask(bits)`.
 
-    No nodes: every row has the mask `mask(())`.
+    No nodes: every row has the mask `mask(())`. Equal masks of an access are one object.
     """
 
-    __slots__ = ("_access", "_known", "_of", "nodes")
+    __slots__ = ("_access", "_conditions", "_known", "_masks", "_of", "nodes")
 
     def __init__(self, access: Access) -> None:
-        rules: list[Grant | Prohibition] = [*access.grants, *access.prohibitions]
         self._access = access
-        self._known: dict[tuple[bool, ...], AttrMask | None] = {}
-        conditions = [_applies(rule) for rule in rules]
+        rules: list[Grant | Prohibition] = [*access.grants, *access.prohibitions]
+        self._conditions = [_applies(rule) for rule in rules]
+        self._masks: dict[tuple[bool, ...], AttrMask | None] = {}
+        self._ask(())
+
+    def _ask(self, known: Collection[Node]) -> None:
+        """Work out what is to be asked where these conditions are known to hold."""
+        conditions = [TRUE if _holds(one, known) else one for one in self._conditions]
         self.nodes: tuple[Node, ...] = tuple(dict.fromkeys(one for one in conditions if one not in (TRUE, FALSE)))
         places = {node: index for index, node in enumerate(self.nodes)}
         self._of: list[int | bool] = [places.get(condition, condition == TRUE) for condition in conditions]
+        self._known: dict[tuple[bool, ...], AttrMask | None] = {}
+
+    def among(self, where: Node) -> RowFilters:
+        """Return what decides the masks of rows that all meet a condition: what it says need not be asked again."""
+        if not self.nodes:
+            return self
+        found = RowFilters.__new__(RowFilters)
+        found._access, found._conditions, found._masks = self._access, self._conditions, self._masks
+        found._ask(where.items if isinstance(where, And) else (where,))
+        return found
 
     def mask(self, bits: Sequence[bool]) -> AttrMask | None:
         """Return the mask of a row from the truth of `nodes` on it; None if the entity is hidden. Kept by bits."""
@@ -252,12 +269,16 @@ class RowFilters:
         return self._known[key]
 
     def _decide(self, bits: tuple[bool, ...]) -> AttrMask | None:
-        holds = [place if isinstance(place, bool) else bits[place] for place in self._of]
-        grants = len(self._access.grants)
-        return _mask(
-            [one for one, yes in zip(self._access.grants, holds[:grants], strict=True) if yes],
-            [one for one, yes in zip(self._access.prohibitions, holds[grants:], strict=True) if yes],
-        )
+        holds = tuple(place if isinstance(place, bool) else bits[place] for place in self._of)
+        if holds not in self._masks:
+            if len(self._masks) >= _KEPT:
+                self._masks.clear()
+            grants = len(self._access.grants)
+            self._masks[holds] = _mask(
+                [one for one, yes in zip(self._access.grants, holds[:grants], strict=True) if yes],
+                [one for one, yes in zip(self._access.prohibitions, holds[grants:], strict=True) if yes],
+            )
+        return self._masks[holds]
 
 
 @dataclass(frozen=True, slots=True)

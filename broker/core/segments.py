@@ -15,9 +15,10 @@ from typing import Any
 
 import orjson
 import shapely
+from shapely.geometry.base import BaseGeometry
 
 from broker.core import geo, times
-from broker.core.entity import ENTITY_MEMBERS, INSTANCE_MEMBERS, Doc, Instance, default_instance
+from broker.core.entity import ENTITY_MEMBERS, INSTANCE_MEMBERS, Doc, Instance
 
 __all__ = ["Segments", "doc", "ewkb", "geometry_of", "parse", "scalar_of", "scope_segment", "segment", "segments"]
 
@@ -100,12 +101,17 @@ def scalar_of(value: Instance | list[Instance]) -> str | int | float | bool | li
 
 
 def geometry_of(value: Instance | list[Instance]) -> bytes | None:
-    """Return the default instance's geometry as EWKB if the attribute is a GeoProperty."""
-    found = default_instance(value)
-    if found is None or found.get("type") != "GeoProperty":
+    """Return a GeoProperty's geometry as EWKB, for several instances a collection of theirs; None for another kind.
+
+    The first of a collection is the one that `geo.shapes` puts first.
+    """
+    if isinstance(value, dict):
+        geometry = value.get("value") if value.get("type") == "GeoProperty" else None
+        return ewkb(geometry) if isinstance(geometry, dict) else None
+    found = geo.shapes(value)
+    if not found:
         return None
-    geometry = found.get("value")
-    return ewkb(geometry) if isinstance(geometry, dict) else None
+    return _ewkb(found[0] if len(found) == 1 else shapely.GeometryCollection(found))
 
 
 def ewkb(geometry: dict[str, Any]) -> bytes:
@@ -113,7 +119,11 @@ def ewkb(geometry: dict[str, Any]) -> bytes:
     if geometry["type"] == "Point":
         lon, lat = geometry["coordinates"][:2]
         return _POINT.pack(1, _POINT_TAG, _SRID, lon, lat)
-    return bytes(shapely.to_wkb(shapely.set_srid(geo.geometry(geometry), _SRID), include_srid=True))
+    return _ewkb(geo.geometry(geometry))
+
+
+def _ewkb(shape: BaseGeometry) -> bytes:
+    return bytes(shapely.to_wkb(shapely.set_srid(shape, _SRID), include_srid=True))
 
 
 def _has_names(value: Instance | list[Instance]) -> bool:

@@ -5,6 +5,7 @@
 - A grant with a resolution, or for aggregates only, shows no instance: it counts for aggregates alone, and with a
   resolution only for periods whose edges lie on the resolution's grid. So no two questions differ by less than a cell.
   Where no grant shows instances, the answer is aggregated, at the finest period that a grant allows.
+- Where such a grant counts, lastN chooses the last periods, not instances: else two answers would tell one instance.
 - A grant that coarsens positions (`resolution_m`) shows no GeoProperty.
 - A user's predicate looks at instances, so it sees those that the caller would be shown one by one, and no others.
 """

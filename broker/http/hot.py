@@ -6,8 +6,8 @@ token is verified, the decision, tenant and @context are in memory, and the head
 answered by the functions that the route uses, so that both ways give the same bytes. Whatever does not fit (no such
 entity, a refusal, an error) goes to the route from the start, which reads again and says so: reading has no effect.
 
-What the headers say is worked out once per different set of them (`_Door`); whether the caller, the decision, the
-tenant and the @context still stand is asked anew for every request.
+What the headers say is worked out once per different set of them (`_Door`), and so is what a query string asks for
+behind them; whether the caller, the decision, the tenant and the @context still stand is asked for every request.
 
 Paths are handed to FastAPI with each segment's own slashes still encoded, so that an id may hold one.
 """
@@ -15,7 +15,7 @@ Paths are handed to FastAPI with each segment's own slashes still encoded, so th
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
 import orjson
@@ -28,7 +28,7 @@ from broker.http import answers, metrics, params, querying, render
 from broker.http.deps import ACCESS, AUDIT, TENANT, Call, record
 from broker.http.negotiate import JSON
 from broker.http.problems import HttpProblem, respond
-from broker.http.routes.entities import answer_query
+from broker.http.routes.entities import Inquiry, answer_query, inquire
 from broker.http.services import Services
 from broker.ld.active import Active
 from broker.ld.contexts import link_context
@@ -43,8 +43,9 @@ __all__ = ["Hot"]
 _ENTITIES = f"{answers.BASE}/entities"
 _ENTITY = _ENTITIES + "/"
 _PLAIN_ACCEPT = (b"", b"*/*", b"application/json")
-_PAGE = frozenset({"type", "limit"})
+_PAGE = frozenset({"type", "limit", "offset", "after"})
 _MAX_KEPT = 1024
+_MAX_PAGES = 64
 _MAX_IDS = 100_000
 _REQUEST = f'"GET {_ENTITY}'
 _RECEIPT = AUDIT.lower().encode()
@@ -70,6 +71,7 @@ class _Door:
     writer: render.Writer
     form: Form
     headers: tuple[_Header, ...]
+    pages: dict[bytes, tuple[str, Inquiry]] = field(default_factory=dict)
 
     def call(self, services: Services, request: str) -> Call:
         """Make the call that the route makes of such a request."""
@@ -269,12 +271,19 @@ class Hot:
         door = self._enter(services, scope["headers"])
         if door is None:
             return False
-        call = door.call(services, f"GET {_ENTITIES}?{'&'.join(sorted(query.decode('latin-1').split('&')))}")
         try:
-            given = params.parse(query, querying.QUERY)
-            if not given.keys() <= _PAGE or "type" not in given:
-                return False
-            answer = await answer_query(call, given, answers.Told(JSON, door.active, door.link))
+            kept = door.pages.get(query)
+            if kept is None:
+                given = params.parse(query, querying.QUERY)
+                if not given.keys() <= _PAGE or "type" not in given:
+                    return False
+                told = answers.Told(JSON, door.active, door.link)
+                request = f"GET {_ENTITIES}?{'&'.join(sorted(query.decode('latin-1').split('&')))}"
+                kept = request, inquire(door.decision.access, services.settings, given, told)
+                if len(door.pages) >= _MAX_PAGES:
+                    door.pages.clear()
+                door.pages[query] = kept
+            answer = await answer_query(door.call(services, kept[0]), kept[1])
         except Exception:
             # Whatever it is, the route meets it too, and answers for it.
             return False

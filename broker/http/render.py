@@ -22,6 +22,8 @@ from broker.core.render import Form, SysAttrs
 from broker.core.versions import NATIVE, Version, conform
 from broker.ld.active import Active
 from broker.ld.internal import compact_segment, to_external
+from broker.ops.alive import EXPIRES
+from broker.ops.entities import joined
 from broker.ops.view import SEPARATOR, Joined, View, split
 from ontologies import load
 
@@ -55,6 +57,11 @@ class Show:
         )
 
     @property
+    def stored(self) -> bool:
+        """Say whether entities are shown as they are stored, but for names and what is hidden."""
+        return self.plain and self.projection is EVERYTHING
+
+    @property
     def current(self) -> bool:
         """Say whether entities are shown as this version of the specification has them."""
         return self.version is None or self.version >= NATIVE
@@ -86,28 +93,52 @@ class Writer:
         if row.scopes or (" " in segs and (segs[0] == " " or _NAMED in segs)):
             view = row.view()
             return self.text(view.id, view.types, view.scopes, view.names, view.segs, view.mask)
-        key = row.types, row.names, id(row.mask)
-        plan = self._plans.get(key)
-        if plan is None or plan.mask is not row.mask:
-            plan = self._plan(row)
-            if len(self._plans) >= _MAX_PLANS:
-                self._plans.clear()
-            self._plans[key] = plan
+        plan = self._planned(row.types, row.names, row.mask)
         parts = plan.parts.copy()
         parts[1] = quoted
         found = segs.split(SEPARATOR)
         parts[3::2] = found if plan.places is None else [found[place] for place in plan.places]
         return "".join(parts)
 
-    def _plan(self, row: Joined) -> _Plan:
-        names = split(row.names)
-        places = tuple(place for place, name in enumerate(names) if row.mask.shows(name))
-        parts = ['{"id":', "", "," + self._type(split(row.types))]
+    def rows(self, rows: Sequence[Any], masks: Sequence[AttrMask]) -> list[str]:
+        """Write rows as they are read, joined, as `joined` writes them: neighbours mostly are of one shape."""
+        texts: list[str] = []
+        quote = orjson.dumps
+        types = names = mask = plan = None
+        for row, sees in zip(rows, masks, strict=True):
+            entity_id, segs = row[0], row[4]
+            if row[2] or EXPIRES in segs or (" " in segs and (segs[0] == " " or _NAMED in segs)):
+                texts.append(self.joined(quote(entity_id).decode(), joined(row, sees)))
+                continue
+            if plan is None or sees is not mask or row[3] != names or row[1] != types:
+                types, names, mask = row[1], row[3], sees
+                plan = self._planned(types, names, mask)
+            parts = plan.parts.copy()
+            parts[1] = quote(entity_id).decode()
+            found = segs.split(SEPARATOR)
+            parts[3::2] = found if plan.places is None else [found[place] for place in plan.places]
+            texts.append("".join(parts))
+        return texts
+
+    def _planned(self, types: str, names: str, mask: AttrMask) -> _Plan:
+        key = types, names, id(mask)
+        plan = self._plans.get(key)
+        if plan is None or plan.mask is not mask:
+            plan = self._plan(types, names, mask)
+            if len(self._plans) >= _MAX_PLANS:
+                self._plans.clear()
+            self._plans[key] = plan
+        return plan
+
+    def _plan(self, types: str, joined_names: str, mask: AttrMask) -> _Plan:
+        names = split(joined_names)
+        places = tuple(place for place, name in enumerate(names) if mask.shows(name))
+        parts = ['{"id":', "", "," + self._type(split(types))]
         for place in places:
             parts[-1] += "," + (self._keys.get(names[place]) or self._key(names[place]))
             parts += ["", ""]
         parts[-1] += "}"
-        return _Plan(row.mask, parts, places if len(places) != len(names) or not names else None)
+        return _Plan(mask, parts, places if len(places) != len(names) or not names else None)
 
     def text(
         self,
@@ -173,7 +204,7 @@ def writer(active: Active) -> Writer:
 
 def entities(views: Sequence[View | Joined], active: Active, show: Show) -> list[str]:
     """Write the entities of a page without `@context`."""
-    if not show.plain or show.projection is not EVERYTHING:
+    if not show.stored:
         return [entity(view, active, show) for view in views]
     write, quote = writer(active).joined, orjson.dumps
     return [
@@ -185,7 +216,7 @@ def entities(views: Sequence[View | Joined], active: Active, show: Show) -> list
 def entity(view: View | Joined, active: Active, show: Show) -> str:
     """Write one entity without `@context`."""
     if isinstance(view, Joined):
-        if show.plain and show.projection is EVERYTHING:
+        if show.stored:
             return writer(active).joined(orjson.dumps(view.id).decode(), view)
         view = view.view()
     if show.plain:

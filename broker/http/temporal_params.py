@@ -10,6 +10,7 @@ from broker.core.entity import ENTITY_MEMBERS
 from broker.core.errors import BadRequestData, InvalidRequest, OperationNotSupported
 from broker.core.ids import parse_uri
 from broker.core.parse_geo import parse_geo
+from broker.core.parse_order import parse_collation
 from broker.core.parse_q import parse_q
 from broker.core.parse_scope import parse_scope
 from broker.core.parse_time import TIME_PROPERTIES, TimeProperty, parse_time
@@ -39,7 +40,8 @@ QUERY: Final = (
     RETRIEVE
     | _GEO
     | _PAGED
-    | {"csf", "expandValues", "id", "idPattern", "jsonKeys", "orderBy", "q", "scopeQ", "splitEntities", "type"}
+    | {"collation", "csf", "expandValues", "id", "idPattern", "jsonKeys", "orderBy", "q", "scopeQ"}
+    | {"splitEntities", "type"}
 )
 QUERY_BODY_URL: Final = _PAGED | {"format", "options"}
 
@@ -84,6 +86,7 @@ def asked(
         _descending(given.get("orderBy")),
         settings.temporal_page,
         scope,
+        parse_collation(given["collation"]) if "collation" in given else None,
     )
 
 
@@ -236,10 +239,16 @@ _BODY: Final = frozenset(
         "datasetId",
         "expandValues",
         "jsonKeys",
+        "ordering",
     }
 )
-_LISTS: Final = frozenset({"attrs", "pick", "omit", "datasetId", "aggrMethods", "expandValues", "jsonKeys"})
-_GEO_Q: Final = frozenset({"georel", "geometry", "coordinates", "geoproperty"})
+_LISTS: Final = frozenset({"attrs", "pick", "omit", "datasetId", "aggrMethods", "expandValues", "jsonKeys", "orderBy"})
+_OBJECTS: Final[Mapping[str, frozenset[str]]] = {
+    "geoQ": _GEO,
+    "temporalQ": _TIME,
+    "aggrParams": _TIME,
+    "ordering": frozenset({"orderBy", "collation"}),
+}
 
 
 def from_body(body: Any, url: Mapping[str, str], active: Active) -> tuple[dict[str, str], Node | None]:
@@ -252,9 +261,8 @@ def from_body(body: Any, url: Mapping[str, str], active: Active) -> tuple[dict[s
             continue
         if name not in _BODY:
             raise BadRequestData(f"{name:.80}: a Query for evolutions has no such member (5.2.23)")
-        if name in ("geoQ", "temporalQ", "aggrParams"):
-            known = {"geoQ": _GEO_Q, "temporalQ": _TIME, "aggrParams": _TIME}[name]
-            given.update(_members(name, value, known))
+        if name in _OBJECTS:
+            given.update(_members(name, value, _OBJECTS[name]))
         else:
             given[name] = _text(name, value)
     if aggregated(url, body):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,25 +12,59 @@ from broker.core import times
 from broker.core.access import Access
 from broker.core.errors import BadRequestData, NgsiLdError, ResourceNotFound
 from broker.core.match import Meta, matches
-from broker.core.narrow import AttrMask, narrow
+from broker.core.narrow import AttrMask, RowFilters, narrow
 from broker.core.query import Node, Query
 from broker.ops.alive import alive, alive_joined
 from broker.ops.sight import sight
 from broker.ops.view import Joined, View
 from broker.store.observed import note
-from broker.store.pages import collation_of, page, rows_by_id
-from broker.store.pool import Pool
+from broker.store.pages import Statement, collation_of, page, rows_by_id, statement
+from broker.store.pool import Conn, Pool
 
-__all__ = ["Page", "not_found", "query_entities", "retrieve_entity", "seen"]
+__all__ = [
+    "Page",
+    "PageQuery",
+    "joined",
+    "known_collation",
+    "not_found",
+    "page_query",
+    "query_entities",
+    "retrieve_entity",
+    "seen",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class PageQuery:
+    """A query (5.7.2) made ready for one access; it can be asked again as long as the access stands.
+
+    `statement` is None where a collation has to be looked up first.
+    """
+
+    query: Query
+    narrowed: Query
+    filters: RowFilters
+    sys_attrs: bool
+    statement: Statement | None
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of what the caller may see, joined unless it has system times. `count`: of all matches, or None."""
+    """A page of what the caller may see: rows as read (arrays joined unless `whole`), each with its mask.
 
-    views: Sequence[View | Joined]
+    `count`: of all matches, or None.
+    """
+
+    rows: Sequence[Any]
+    masks: Sequence[AttrMask]
     more: bool
     count: int | None
+    whole: bool
+
+    def views(self) -> list[View | Joined]:
+        """Give the rows as what they show."""
+        made: Callable[[Any, AttrMask], View | Joined] = _view if self.whole else joined
+        return [made(row, mask) for row, mask in zip(self.rows, self.masks, strict=True)]
 
 
 def not_found(entity_id: str) -> NgsiLdError:
@@ -58,26 +92,44 @@ def seen(access: Access, row: Any) -> View | None:
     return None if mask is None else View(row[0], row[1], row[2], names, segs, mask, meta, row[6], row[7], row[8])
 
 
-async def query_entities(pool: Pool, schema: str, access: Access, query: Query, *, sys_attrs: bool) -> Page:
+def page_query(access: Access, query: Query, *, sys_attrs: bool) -> PageQuery:
+    """Make a query ready for an access."""
+    narrowed = narrow(query, access)
+    filters = sight(access).filters.among(narrowed.where)
+    made = None
+    if query.collation is None:
+        made = statement(narrowed, filters.nodes, short=not sys_attrs)
+    return PageQuery(query, narrowed, filters, sys_attrs, made)
+
+
+async def query_entities(pool: Pool, schema: str, asked: PageQuery) -> Page:
     """Query entities (5.7.2): the page of those that the caller may see, each with its mask."""
-    filters = sight(access).filters
+    filters, made = asked.filters, asked.statement
     async with pool.lend(schema) as conn:
-        collation = await collation_of(conn, query.collation)
-        if collation is None:
-            raise BadRequestData(f"collation: ICU knows no language {query.collation:.80} (RFC 6067)")
-        found = await page(conn, narrow(query, access), filters.nodes, short=not sys_attrs, collation=collation)
-    note(schema, query)
-    width = 9 if sys_attrs else 5
-    made = _view if sys_attrs else _joined
-    views: list[View | Joined] = []
-    for row in found.rows:
-        mask = filters.mask(row[width:])
-        if mask is not None:
-            views.append(made(row, mask))
-    return Page(views, found.more, found.count)
+        if made is None:
+            collation = await known_collation(conn, asked.query.collation)
+            made = statement(asked.narrowed, filters.nodes, short=not asked.sys_attrs, collation=collation)
+        found = await page(conn, made)
+    note(schema, asked.query)
+    if not filters.nodes:
+        mask = filters.mask(())
+        rows = found.rows if mask is not None else ()
+        return Page(rows, [mask] * len(rows) if mask is not None else (), found.more, found.count, asked.sys_attrs)
+    width = 9 if asked.sys_attrs else 5
+    seen = [(row, mask) for row in found.rows if (mask := filters.mask(row[width:])) is not None]
+    return Page([row for row, _ in seen], [mask for _, mask in seen], found.more, found.count, asked.sys_attrs)
 
 
-def _joined(row: Any, mask: AttrMask) -> Joined:
+async def known_collation(conn: Conn, tag: str | None) -> str:
+    """Return the quoted name of an ICU collation (None: ICU's root). BadRequestData where ICU has no such one."""
+    found = await collation_of(conn, tag)
+    if found is None:
+        raise BadRequestData(f"collation: ICU knows no language {tag:.80} (RFC 6067)")
+    return found
+
+
+def joined(row: Any, mask: AttrMask) -> Joined:
+    """Give a row whose arrays are joined to one text each as what it shows."""
     return Joined(row[0], row[1], row[2], *alive_joined(row[3], row[4]), mask)
 
 

@@ -15,7 +15,7 @@ from broker.core.periods import Period
 from broker.core.query import TRUE, IdIn, Node, Query
 from broker.core.temporal import SCOPE, Cut, Evolution, Method, Past, Presentation, Range, cut
 from broker.core.temporal_access import Admitted, Rules, Slice, admit, of_departed
-from broker.ops.entities import not_found
+from broker.ops.entities import known_collation, not_found
 from broker.store import aggregates as store_aggregates
 from broker.store import temporal as store
 from broker.store.pool import Conn, Pool
@@ -44,6 +44,8 @@ class Asked:
     """A request. `state`, `past` and `scope` are its conditions on current state, instances and the scope's evolution.
 
     `attrs`: the attributes concerned. `named`: those that it names one by one. `page`: most instances per attribute.
+    `collation`: what ids are ordered by, an ICU locale (in the operations: a quoted identifier).
+    `last_periods`: what lastN is where grants that show no instance count: then it chooses periods, not instances.
     """
 
     state: Node
@@ -58,6 +60,8 @@ class Asked:
     descending: bool = False
     page: int = 1000
     scope: Node = TRUE
+    collation: str | None = None
+    last_periods: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,14 @@ async def query_evolutions(pool: Pool, schema: str, sight: Sight, asked: Asked) 
     Where the grants that allow what is asked for show nothing at all, those that allow something coarser answer.
     """
     now = datetime.now(UTC)
-    async with pool.lend(schema) as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+    async with pool.lend(schema) as conn:
+        if asked.collation is not None:
+            asked = replace(asked, collation=await known_collation(conn, asked.collation))
+        return await _query_evolutions(conn, sight, asked, now)
+
+
+async def _query_evolutions(conn: Conn, sight: Sight, asked: Asked, now: datetime) -> TemporalPage:
+    async with conn.transaction(isolation="repeatable_read", readonly=True):
         admitted = admit(sight.access, asked.show.period)
         found = await _query(conn, sight, admitted, asked, now)
         coarser = tuple(one for one in sight.access.grants if one not in admitted.access.grants)
@@ -129,7 +140,15 @@ async def _query(conn: Conn, sight: Sight, admitted: Admitted, asked: Asked, now
 
 def _wanted(asked: Asked) -> Wanted:
     datasets = asked.show.projection.datasets
-    return Wanted(asked.range, asked.attrs, asked.past, asked.scope, datasets=datasets, descending=asked.descending)
+    return Wanted(
+        asked.range,
+        asked.attrs,
+        asked.past,
+        asked.scope,
+        datasets=datasets,
+        descending=asked.descending,
+        collation=asked.collation,
+    )
 
 
 def _sources(sight: Sight, admitted: Admitted, asked: Asked, now: datetime) -> list[Source]:
@@ -147,6 +166,8 @@ def _as_admitted(asked: Asked, admitted: Admitted, now: datetime) -> Asked:
         show = replace(show, period=admitted.period)
         if show.form != "aggregatedValues":
             show = replace(show, form="aggregatedValues", methods=_FORCED)
+    if admitted.access != admitted.plain:
+        asked = replace(asked, range=replace(asked.range, last_n=None), last_periods=asked.range.last_n)
     if admitted.grid is None:
         return replace(asked, show=show)
     start, end = asked.range.start, asked.range.end
@@ -215,6 +236,10 @@ async def _read_aggregates(
     rows = await store_aggregates.aggregates(conn, ranges, selection, period, asked.show.methods)
     for row in rows:
         evolutions[row.entity].aggregates.setdefault(row.attr, []).append(row)
+    if asked.last_periods is not None:
+        for one in ranges:
+            for periods in evolutions[one].aggregates.values():
+                del periods[: -asked.last_periods]
 
 
 def _check_eligible(evolutions: Iterable[Evolution], asked: Asked) -> None:

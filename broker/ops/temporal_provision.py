@@ -166,11 +166,9 @@ async def modify_instance(
         dataset_id = dataset_of(body)
         if await conn.fetchval(_SQL["taken"], entity, attr, instance, dataset_id, observed):
             return AlreadyExists(f"{entity}: another instance of {attr} has this datasetId and observedAt")
-        await history.ensure(conn, door.tenant, [observed])
         kind = "deleted" if is_null(body) else "value"
-        await conn.execute(
-            _SQL["replace_instance"], entity, attr, instance, dataset_id, observed, now, kind, segments.segment(body)
-        )
+        values = (entity, attr, instance, dataset_id, observed, now, kind, segments.segment(body))
+        await history.replace(conn, door.tenant, _SQL["replace_instance"], observed, *values)
         return None
 
     return await _change(door, entity, attr, run)

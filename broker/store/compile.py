@@ -6,7 +6,7 @@ exist GIN on `types`, `names` and `scopes`. An expression index can serve only p
 compiled statements with `plan_cache_mode = force_custom_plan`.
 
 What the table must hold besides its DDL: `vals` has every attribute, as its scalar or as `[]` (`segments.scalar_of`);
-the database's collation is C; `location` and `entity_geo` hold the geometry that `broker.core.geo.geometry` gives.
+the database's collation is C; `location` and `entity_geo` hold the geometry that `segments.geometry_of` gives.
 NULL counts as false in what `compile_where` returns; `compile_flag` is for select lists and never NULL.
 """
 

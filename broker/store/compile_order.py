@@ -22,6 +22,7 @@ from broker.core.geo import reference
 from broker.core.query import TRUE, Order, Path
 from broker.core.terms import CREATED_AT, MODIFIED_AT
 from broker.store.compile import node_sql
+from broker.store.compile_geo import first_sql
 from broker.store.compile_params import Params
 from broker.store.compile_terms import instance_sql
 
@@ -51,6 +52,8 @@ def compile_order(
     terms: list[str] = []
     for number, one in enumerate(order):
         if one.by == "id":
+            if collation != ROOT_COLLATION:
+                terms.append(f"{alias}.id COLLATE {collation} {_way(one)}")
             terms.append(f"{alias}.id {_way(one)}")
             break
         terms += _terms(one, f"o{number}", params, joins, collation)
@@ -114,5 +117,6 @@ def _distance(path: Path, origin: str, params: Params) -> str:
     column = f"{row}.location"
     if path.attr != LOCATION:
         attr = params.text(path.attr)
-        column = f"(SELECT g.geom FROM entity_geo g WHERE g.id = {row}.id AND g.attr = {attr})"  # noqa: S608 (compiled)
-    return f"ST_Distance(geography({column}), geography({shape}), false)"
+        found = f"FROM entity_geo g WHERE g.id = {row}.id AND g.attr = {attr}"
+        return f"(SELECT ST_Distance(geography({first_sql('g.geom')}), geography({shape}), false) {found})"
+    return f"ST_Distance(geography({first_sql(column)}), geography({shape}), false)"

@@ -1,13 +1,12 @@
 """Indexes for what queries look at: made from observed paths, bounded, reported, removable.
 
-A job of the database's owner, apart from the processes that serve: `python -m broker indexes run` makes, without
+The job of `broker.workers.indexer`, a process of the database's owner apart from those that serve: it makes, without
 stopping writes (CREATE INDEX CONCURRENTLY), an index for every path of a large tenant that was asked for often, up to a
 number per tenant, and drops those that were not asked for in a long time. What an index is for stands in its comment.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -112,9 +111,10 @@ async def _settle(conn: Connection[Any], limits: Limits) -> tuple[list[str], lis
                 # What a broken-off CREATE INDEX CONCURRENTLY leaves is invalid, and made anew below.
                 await _remove(conn, one)
                 dropped.append(one.name)
-        if await conn.fetchval(_SQL["rows"], schema) < limits.rows:
+        wanted = await conn.fetch(_SQL["wanted"], schema, limits.seen, limits.unused, limits.most)
+        if not wanted or not await _large(conn, schema, limits.rows):
             continue
-        for row in await conn.fetch(_SQL["wanted"], schema, limits.seen, limits.unused, limits.most):
+        for row in wanted:
             name = _name(row["attr"], row["kind"])
             if name not in kept and len(kept) < limits.most and await _in_use(conn, schema, row["attr"]):
                 await _make(conn, schema, name, row["attr"], row["kind"])
@@ -125,6 +125,12 @@ async def _settle(conn: Connection[Any], limits: Limits) -> tuple[list[str], lis
 
 async def _remove(conn: Connection[Any], one: Made) -> None:
     await conn.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{one.schema}"."{one.name}"', timeout=3600)
+
+
+async def _large(conn: Connection[Any], schema: str, rows: int) -> bool:
+    """Say whether the tenant has that many entities; counted no further, and right before any statistics are there."""
+    found = await conn.fetchval(f'SELECT count(*) FROM (SELECT FROM "{schema}".entities LIMIT $1) AS t', rows)  # noqa: S608
+    return bool(found >= rows)
 
 
 async def _in_use(conn: Connection[Any], schema: str, attr: str) -> bool:
@@ -154,14 +160,10 @@ async def _make(conn: Connection[Any], schema: str, name: str, attr: str, kind: 
     _log.info("index.made", schema=schema, index=name)
 
 
-async def run(dsn: str, limits: Limits, every_s: float | None = None) -> tuple[list[str], list[str]]:
-    """Settle once, or with `every_s` again and again until cancelled. `dsn`: the owner's."""
-    while True:
-        async with _connected(dsn) as conn:
-            found = await settle(conn, limits)
-        if every_s is None:
-            return found
-        await asyncio.sleep(every_s)
+async def run(dsn: str, limits: Limits) -> tuple[list[str], list[str]]:
+    """Settle once; `dsn` is the owner's."""
+    async with _connected(dsn) as conn:
+        return await settle(conn, limits)
 
 
 async def listed(dsn: str) -> list[Made]:

@@ -12,7 +12,7 @@ from broker.store.compile_order import ROOT_COLLATION, compile_order
 from broker.store.named import load
 from broker.store.pool import Conn
 
-__all__ = ["Found", "collation_of", "page", "rows_by_id"]
+__all__ = ["Found", "Statement", "collation_of", "page", "rows_by_id", "statement"]
 
 _BY_ID = load("reads")["by_id"]
 _known_collations: dict[str, str] = {}
@@ -50,25 +50,28 @@ async def collation_of(conn: Conn, tag: str | None) -> str | None:
     return _known_collations[tag]
 
 
-async def page(
-    conn: Conn, query: Query, filters: Sequence[Node], *, short: bool, collation: str = ROOT_COLLATION
-) -> Found:
-    """Read one page. `query` is narrowed already; with `short` the rows end after segs and their arrays are joined."""
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A page's statement, and that which counts all matches (None: they are not to be counted), with their values."""
+
+    sql: str
+    values: Sequence[object]
+    limit: int
+    count: tuple[str, Sequence[object]] | None = None
+
+
+def statement(query: Query, filters: Sequence[Node], *, short: bool, collation: str = ROOT_COLLATION) -> Statement:
+    """Compile what reads one page. `query` is narrowed already; with `short` rows end after segs, arrays joined."""
     where = compile_where(query.where)
-    alive = ALIVE.format("e")
-    count = None
-    if query.count:
-        # The text is made of compiled fragments and fixed parts; every value is a parameter.
-        count = await conn.fetchval(f"SELECT count(*) FROM entities AS e WHERE {alive} AND {where.sql}", *where.params)  # noqa: S608
-    if query.limit == 0:
-        return Found((), False, count)
+    # The texts are made of compiled fragments and fixed parts; every value is a parameter.
+    conditions = f"{ALIVE.format('e')} AND {where.sql}"
+    count = f"SELECT count(*) FROM entities AS e WHERE {conditions}", tuple(where.params)  # noqa: S608
     params = list(where.params)
     columns = [_SHORT if short else _COLUMNS]
     for node in filters:
         compiled = compile_flag(node, len(params) + 1)
         params.extend(compiled.params)
         columns.append(compiled.sql)
-    conditions = f"{alive} AND {where.sql}"
     if query.after is not None:
         params.append(query.after)
         conditions += f" AND e.id > ${len(params)}::text"
@@ -79,5 +82,15 @@ async def page(
         f"SELECT {', '.join(columns)} FROM entities AS e{order.joins} WHERE {conditions} "  # noqa: S608
         f"ORDER BY {order.terms} LIMIT ${len(params) - 1}::bigint OFFSET ${len(params)}::bigint"
     )
-    rows = await conn.fetch(sql, *params)
-    return Found(rows[: query.limit], len(rows) > query.limit, count)
+    return Statement(sql, params, query.limit, count if query.count else None)
+
+
+async def page(conn: Conn, made: Statement) -> Found:
+    """Read one page."""
+    count = None
+    if made.count is not None:
+        count = await conn.fetchval(made.count[0], *made.count[1])
+    if made.limit == 0:
+        return Found((), False, count)
+    rows = await conn.fetch(made.sql, *made.values)
+    return Found(rows[: made.limit], len(rows) > made.limit, count)

@@ -42,7 +42,8 @@ _SERIES: Final = """WITH RECURSIVE series AS (
 class Wanted:
     """Which entities: `past` is a condition on their instances in the range, of which one must be of `attrs`.
 
-    `scope`: a condition on their scope while such an instance was observed.
+    `scope`: a condition on their scope while such an instance was observed. They are ordered by id, in the order of
+    code points or in that of `collation`, a quoted identifier.
     """
 
     range: Range
@@ -54,6 +55,7 @@ class Wanted:
     datasets: frozenset[str] | None = None
     count: bool = False
     descending: bool = False
+    collation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,11 @@ async def entities(conn: Conn, wanted: Wanted, sources: Sequence[Source]) -> tup
         return [], False, count
     order = "DESC" if wanted.descending else "ASC"
     limit, offset = statement.number(wanted.limit + 1), statement.number(wanted.offset)
-    rows = await conn.fetch(f"{union} ORDER BY id {order} LIMIT {limit} OFFSET {offset}", *statement.values)
+    if wanted.collation is not None:
+        union = f"SELECT u.* FROM ({union}) u ORDER BY u.id COLLATE {wanted.collation} {order}, u.id {order}"  # noqa: S608
+    else:
+        union = f"{union} ORDER BY id {order}"
+    rows = await conn.fetch(f"{union} LIMIT {limit} OFFSET {offset}", *statement.values)
     found = [Found(row[0], row[1], row[2], row[3], row[4], row[5]) for row in rows[: wanted.limit]]
     return found, len(rows) > wanted.limit, count
 

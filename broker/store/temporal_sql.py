@@ -31,7 +31,10 @@ TIME: Final[dict[TimeProperty, str]] = {
     "deletedAt": "h.observed_at",
 }
 _OBSERVED: Final = f"(h.observed_at <> {CREATED} OR h.body::jsonb ? 'observedAt')"
-_GEOMETRY: Final = "ST_MakeValid(ST_Force2D(ST_SetSRID(ST_GeomFromGeoJSON((h.body::jsonb) ->> 'value'), 4326)))"
+_GEOMETRY: Final = (
+    "ST_MakeValid(ST_Force2D(ST_SetSRID(ST_GeomFromGeoJSON((h.body::jsonb) ->> 'value'), 4326)), "
+    "'method=structure keepcollapsed=false')"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +235,7 @@ class Statement:
         self.values += params.values
         return (
             f"EXISTS (SELECT FROM (SELECT {_GEOMETRY} AS geom FROM history h WHERE h.entity = e.id "  # noqa: S608
-            f"AND h.attr = {self.text(attr)} AND h.dataset_id = '' AND h.kind = 'value' AND {instances} "
+            f"AND h.attr = {self.text(attr)} AND h.kind = 'value' AND {instances} "
             f"AND (h.body::jsonb) ->> 'type' = 'GeoProperty' OFFSET 0) g WHERE {relation})"
         )
 
@@ -254,6 +257,7 @@ def _flag(place: int) -> str:
 
 
 def _any(items: Sequence[str]) -> str:
-    if "TRUE" in items:
+    """Join; where one of several is always true the others stay, for their parameters are in the statement already."""
+    if items and set(items) == {"TRUE"}:
         return "TRUE"
     return "(" + (" OR ".join(f"({item})" for item in items) or "FALSE") + ")"

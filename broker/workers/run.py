@@ -20,8 +20,6 @@ from typing import Any
 import asyncpg
 import orjson
 import structlog
-from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from uuid_utils import uuid7
 
 from broker.bus.consume import Source, topic_pattern
@@ -33,9 +31,11 @@ from broker.ld.contexts import Contexts
 from broker.remote.client import Client
 from broker.store.contexts import ContextStorage
 from broker.store.pool import Pool
+from broker.workers.admin import Admin
 from broker.workers.delivery import Delivery, Limits
 from broker.workers.expiry import Expiry
 from broker.workers.ingest import Ingest
+from broker.workers.months import Months
 from broker.workers.notifier import Book, Notifier
 from broker.workers.notify import Sender
 from broker.workers.optouts import OptOuts
@@ -76,7 +76,7 @@ async def run(roles: Collection[str], settings: WorkerSettings, policy: PolicySe
         )
         stack.push_async_callback(pool.close)
         running = await _roles(roles or ROLES, settings, policy, pool, stack)
-        await stack.enter_async_context(_Admin(settings.broker_host, settings.admin_port, pool, running))
+        await stack.enter_async_context(Admin(settings.broker_host, settings.admin_port, _waiting(pool, running)))
         _log.info("work.started", roles=sorted(running))
         await _until(stop, running, settings.drain_s)
     _log.info("work.stopped")
@@ -115,6 +115,7 @@ async def _roles(
         found["notify"] = await _notify(settings, policy, pool, stack)
     if "expire" in wanted:
         found["expire"] = _Role(Expiry(pool, every_s=settings.expire_every_s).run, lambda: True)
+        found["months"] = _Role(Months(pool, every_s=settings.months_every_s).run, lambda: True)
     return found
 
 
@@ -196,41 +197,14 @@ def _source(settings: WorkerSettings, consumer: str, pattern: str) -> Source:
     )
 
 
-class _Admin:
-    """Health and metrics of a worker process."""
-
-    def __init__(self, host: str, port: int, pool: Pool, roles: Mapping[str, _Role]) -> None:
-        self._host = host
-        self._port = port
-        self._pool = pool
-        self._roles = roles
-        app = web.Application()
-        app.router.add_get("/health/live", self._live)
-        app.router.add_get("/health/ready", self._ready)
-        app.router.add_get("/metrics", self._metrics)
-        self._runner = web.AppRunner(app, access_log=None)
-
-    async def __aenter__(self) -> _Admin:
-        await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port).start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._runner.cleanup()
-
-    async def _live(self, _: web.Request) -> web.Response:
-        return web.json_response({"status": "live"})
-
-    async def _ready(self, _: web.Request) -> web.Response:
-        waiting = sorted(name for name, role in self._roles.items() if not role.ready())
+def _waiting(pool: Pool, roles: Mapping[str, _Role]) -> Callable[[], Awaitable[list[str]]]:
+    async def waiting() -> list[str]:
+        found = sorted(name for name, role in roles.items() if not role.ready())
         try:
-            async with asyncio.timeout(2), self._pool.lend(None) as conn:
+            async with asyncio.timeout(2), pool.lend(None) as conn:
                 await conn.fetchval("SELECT 1")
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-            waiting.append(f"database: {type(error).__name__}")
-        if waiting:
-            return web.json_response({"status": "not ready", "waiting": waiting}, status=503)
-        return web.json_response({"status": "ready"})
+            found.append(f"database: {type(error).__name__}")
+        return found
 
-    async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    return waiting

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from broker.settings import BrokerSettings
 
-__all__ = ["WorkerSettings"]
+__all__ = ["IndexerSettings", "WorkerSettings"]
 
 
 class WorkerSettings(BrokerSettings):
@@ -27,3 +30,24 @@ class WorkerSettings(BrokerSettings):
     notify_calls: int = Field(default=256, ge=1, description="calls under way, over all receivers")
     notify_calls_each: int = Field(default=8, ge=1, description="calls under way to one subscription's receiver")
     expire_every_s: float = Field(default=1.0, gt=0, description="pause between sweeps for what has expired")
+    months_every_s: float = Field(default=600.0, gt=0, description="pause between looks at history's partitions")
+
+
+class IndexerSettings(BaseSettings):
+    """What `python -m broker indexes` needs to know: little, as it logs in as the tables' owner."""
+
+    model_config = SettingsConfigDict(env_prefix="DATAPOLIS_", extra="ignore")
+
+    dsn_owner: SecretStr = Field(
+        default=SecretStr(""), description="PostgreSQL as datapolis_owner, who owns the tables: migrations, indexes"
+    )
+    broker_host: str = "127.0.0.1"
+    admin_port: int = Field(default=1027, ge=0, le=65535)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    index_every_s: float = Field(default=60.0, gt=0, description="pause between two looks at what queries ask for")
+    index_seen: int = Field(default=20, ge=1, description="how often a path must have been asked for to get an index")
+    index_rows: int = Field(default=10_000, ge=0, description="how many entities a tenant must have to get indexes")
+    index_most: int = Field(default=16, ge=0, description="how many indexes a tenant gets at most")
+    index_unused_days: float = Field(
+        default=30.0, gt=0, description="days without a query after which an index is dropped"
+    )

@@ -63,13 +63,22 @@ def _feature(
             given = item["coordinates"]
             placed: Any = _placed(given, transform) if kind == "Point" else [_placed(one, transform) for one in given]
         elif kind in {"LineString", "MultiLineString", "Polygon", "MultiPolygon"}:
-            placed = _joined(item["arcs"], arcs)
+            placed = _with_area(kind, _joined(item["arcs"], arcs))
         else:
             placed = None
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise Damaged("topojson", "a geometry names an arc that the topology does not have") from error
     feature["geometry"] = None if placed is None else {"type": kind, "coordinates": placed}
     return feature
+
+
+def _with_area(kind: str, placed: Any) -> Any:
+    """Leave out what simplification has collapsed: holes and parts of fewer than four positions."""
+    if kind == "Polygon":
+        return placed if not placed or len(placed[0]) < 4 else [ring for ring in placed if len(ring) >= 4]
+    if kind == "MultiPolygon":
+        return [_with_area("Polygon", part) for part in placed if part and len(part[0]) >= 4]
+    return placed
 
 
 def _joined(found: Any, arcs: list[Positions]) -> Any:

@@ -16,6 +16,7 @@ __all__ = ["generate"]
 _ROLES: dict[str, tuple[str, ...]] = {
     "migrate": ("admin", "owner", "broker", "policies", "catalog"),
     "broker": ("broker",),
+    "indexer": ("owner",),
     "policies": ("policies",),
     "catalog": ("catalog", "policies"),
 }

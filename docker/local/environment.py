@@ -25,6 +25,7 @@ DSNS: dict[str, tuple[str, ...]] = {
     "agreements": ("policies",),
     "broker": ("broker",),
     "worker": ("broker",),
+    "indexer": ("owner",),
     "connectors": (),
     "sealer": ("policies",),
     "issuer": (),

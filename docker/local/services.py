@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str]] = {
     "sealer": (("policies", "seal"), "sealer_admin"),
     "broker": (("broker", "serve"), "broker"),
     "worker": (("broker", "work"), "worker_admin"),
+    "indexer": (("broker", "indexes", "run"), "indexer_admin"),
     "catalog": (("catalog", "serve"), "catalog"),
     "assessor": (("catalog", "assess"), "assessor_admin"),
     "connectors": (("connectors", "run"), "connectors_admin"),
@@ -33,12 +34,12 @@ ONE_SHOTS: dict[str, tuple[str, ...]] = {
     "domains": ("policies", "domains", "apply"),
     "agreements": ("policies", "agreements", "apply"),
 }
-_OPEN = ("sealer", "broker", "worker")
+_OPEN = ("sealer", "broker", "worker", "indexer")
 _CODE = ("broker", "catalog", "connectors", "docker", "ontologies", "policies", "city")
 
 
 def service_programs(profile: Profile, *, demo: bool) -> list[Program]:
-    """Describe our processes: all of them, without the simulators unless for the demo; three with open access."""
+    """Describe our processes: all of them, without the simulators unless for the demo; four with open access."""
     account = service_account(engine_account())
     account.own(state_folder(profile))
     names = _OPEN if profile.open_access else tuple(name for name in COMMANDS if demo or name != "simulators")

@@ -28,7 +28,6 @@ _MODULES = (
 )
 # Read by the local stack and the tests themselves, not by a settings class.
 _LOCAL = {
-    "DATAPOLIS_DSN_OWNER": ("", "migrations: PostgreSQL as datapolis_owner"),
     "DATAPOLIS_DSN_ADMIN": ("", "migrations: a superuser, where roles and the extension are to be made too"),
     "DATAPOLIS_PORT_<NAME>": ("", "a port of the local stack; names: {ports}"),
     "DATAPOLIS_TEST_PORT_<NAME>": ("", "a port of the test engines; names: {test_ports}"),

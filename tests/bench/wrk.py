@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -70,6 +71,9 @@ def load(url: str, headers: Mapping[str, str], script: str | None) -> tuple[floa
 def answer_bytes(url: str, headers: Mapping[str, str]) -> bytes:
     """Get a URL."""
     request = urllib.request.Request(url, headers=dict(headers))  # noqa: S310 - our own process
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own process
-        body: bytes = answer.read()
-        return body
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - our own process
+            body: bytes = answer.read()
+            return body
+    except urllib.error.HTTPError as error:
+        raise RuntimeError(f"{url}: {error.code} {error.read()[:500]!r}") from error

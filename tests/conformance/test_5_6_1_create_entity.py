@@ -58,6 +58,8 @@ async def test_409_where_it_exists_and_nothing_changes(api: Api) -> None:
             {"id": "urn:x:1", "type": "Vehicle", "location": {"type": "GeoProperty", "value": {"type": "Point"}}},
             "location",
         ),
+        ({"id": "urn:x:1", "type": "Vehicle", "speed": {"type": "Property", "value": ["a\0"]}}, "speed.value[0]: "),
+        ({"id": "urn:x:1", "type": "Vehicle", "speed\0": 1}, "speed\\u0000: "),
         ([VEHICLE], "entity"),
         ("text", "entity"),
     ],

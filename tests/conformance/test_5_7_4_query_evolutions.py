@@ -10,6 +10,7 @@ from tests.conformance.test_5_7_3_retrieve_evolution import bare, reading
 from tests.fixtures.broker import Answer, Api
 
 A, B, BUS = "urn:ngsi-ld:Vehicle:A", "urn:ngsi-ld:Vehicle:B", "urn:ngsi-ld:Bus:C"
+ERRORS = "https://uri.etsi.org/ngsi-ld/errors/"
 AFTER = "timerel=after&timeAt=2020-07-01T00:00:00Z"
 
 
@@ -85,6 +86,78 @@ async def test_what_lies_outside_the_range_selects_nothing(fleet: Api) -> None:
     assert ids(await fleet.get(f"/temporal/entities?{late}&q=speed>70")) == [A, B]
     near = "georel=near;maxDistance==2000&geometry=Point&coordinates=[2.35,48.85]"
     assert ids(await fleet.get(f"/temporal/entities?{late}&{near}")) == []
+
+
+async def test_geoqueries_look_at_every_instance_of_any_geoproperty(api: Api) -> None:
+    """Of the default instance or another, in the range (5.7.4.4); what is no GeoProperty is none."""
+
+    def at(lon: int, minute: int, **more: str) -> dict[str, Any]:
+        place = {"type": "Point", "coordinates": [lon, 50]}
+        return {"type": "GeoProperty", "value": place, "observedAt": f"2026-01-01T00:{minute:02}:00Z", **more}
+
+    for number, (lon, other) in enumerate(((1, 2), (2, 3)), 1):
+        space = [at(lon, 1), at(other, 2, datasetId="urn:d:1"), at(other + 10, 3, datasetId="urn:d:1")]
+        body = {"id": f"urn:x:{number}", "type": "T", "operationSpace": space}
+        assert (await api.post("/temporal/entities", body)).status == 201
+    text: dict[str, Any] = {
+        "id": "urn:x:3",
+        "type": "T",
+        "reach": {"type": "Property", "value": 1, "observedAt": "2026-01-01T00:00:00Z"},
+    }
+    assert (await api.post("/temporal/entities", text)).status == 201
+
+    async def found(georel: str, lon: int, since: int = 0, name: str = "operationSpace") -> list[str]:
+        geo = f"georel={georel}&geometry=Point&coordinates=[{lon},50]&geoproperty={name}"
+        time = f"timerel=after&timeAt=2026-01-01T00:{since:02}:00Z"
+        return ids(await api.get(f"/temporal/entities?type=T&{time}&{geo}"))
+
+    assert await found("equals", 1) == ["urn:x:1"]
+    assert await found("equals", 2) == ["urn:x:1", "urn:x:2"]
+    assert await found("equals", 2, since=2) == ["urn:x:1"]
+    assert await found("equals", 13, since=3) == ["urn:x:2"]
+    assert await found("equals", 1, since=2) == []
+    assert await found("disjoint", 2) == ["urn:x:1", "urn:x:2"]
+    assert await found("near;maxDistance==1", 12) == ["urn:x:1"]
+    assert await found("disjoint", 2, name="reach") == []
+
+
+async def test_the_collation_orders_the_ids(api: Api) -> None:
+    """`id` is the only member that evolutions are ordered by (5.7.4.3); a collation is an ICU one (RFC 6067)."""
+    for name in ("a", "B", "c", "C"):
+        body = {"id": f"urn:x:{name}", "type": "T", "n": {"value": 1, "observedAt": "2026-01-01T00:00:00Z"}}
+        assert (await api.post("/temporal/entities", body)).status == 201
+        assert (await api.post("/entities", {"id": f"urn:y:{name}", "type": "U"})).status == 201
+    path = f"/temporal/entities?type=T&{AFTER}"
+    orders = {
+        "&orderBy=id": "BCac",
+        "&orderBy=id;desc": "caCB",
+        "&orderBy=id&collation=und": "aBcC",
+        "&orderBy=id&collation=en-u-kf-upper": "aBCc",
+        "&orderBy=id;desc&collation=en": "CcBa",
+        "&orderBy=id&collation=en&limit=2&offset=1": "Bc",
+    }
+    for asked, order in orders.items():
+        assert ids(await api.get(path + asked)) == [f"urn:x:{name}" for name in order], asked
+        answer = await api.get(f"/entities?type=U&local=true{asked}")
+        assert [one["id"] for one in answer.json] == [f"urn:y:{name}" for name in order], asked
+    query = {
+        "type": "Query",
+        "entities": [{"type": "T"}],
+        "temporalQ": {"timerel": "after", "timeAt": "2020-01-01T00:00:00Z"},
+    }
+    answer = await api.post(
+        "/temporal/entityOperations/query", {**query, "ordering": {"orderBy": ["id;desc"], "collation": "en"}}
+    )
+    assert ids(answer) == ["urn:x:C", "urn:x:c", "urn:x:B", "urn:x:a"]
+    for wrong in (
+        "collation=?",
+        "orderBy=id&collation=xx-u-co-nothing",
+        "collation=zz-zz-zz-",
+        "orderBy=n&collation=en",
+    ):
+        refused = await api.get(f"{path}&{wrong}")
+        assert (refused.status, refused.json["type"]) == (400, ERRORS + "BadRequestData"), wrong
+    assert (await api.get(f"{path}&orderBy=id&collation=qqq")).status == 400
 
 
 async def test_datasets(fleet: Api) -> None:

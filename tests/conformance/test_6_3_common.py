@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.fixtures.broker import Api
+from tests.fixtures.governed import Governed
 
 ERRORS = "https://uri.etsi.org/ngsi-ld/errors/"
 ENTITY = {"id": "urn:x:1", "type": "T"}
@@ -27,6 +28,25 @@ async def test_411_without_content_length(api: Api) -> None:
         headers={"Content-Type": "application/json", "NGSILD-Tenant": str(api.tenant)},
     ) as answer:
         assert (answer.status, await answer.read()) == (411, b"")
+
+
+async def test_411_comes_before_the_tenant_and_the_decision(governed: Governed) -> None:
+    """Whatever the request targets; it is on record like every other (6.3.2, 6.3.4)."""
+
+    async def chunks() -> object:
+        yield b"{}"
+
+    for tenant in (None, "nosuchtenant"):
+        named = {} if tenant is None else {"NGSILD-Tenant": tenant}
+        async with governed.api.http.post(
+            f"{governed.api.url}/ngsi-ld/v1/entities",
+            data=chunks(),
+            headers={"Content-Type": "application/json", **named},
+        ) as answer:
+            assert (answer.status, await answer.read()) == (411, b"")
+            assert "Datapolis-Audit" in answer.headers
+        refused = await governed.api.call("POST", "/entities", ENTITY, named)
+        assert refused.status == 401
 
 
 async def test_413_for_a_body_that_is_too_long(api: Api) -> None:
@@ -153,3 +173,30 @@ async def test_open_access_says_so_and_every_answer_has_a_receipt(api: Api) -> N
     receipts = {answer.headers["Datapolis-Audit"] for answer in answers}
     assert len(receipts) == len(answers)
     assert {answer.headers["Datapolis-Access"] for answer in answers} == {"open"}
+
+
+@pytest.mark.parametrize("path", ["/entities?type=T", "/entities/urn:x:1", "/types", "/subscriptions"])
+async def test_head_is_no_operation(api: Api, path: str) -> None:
+    """No resource of clause 6 has it, so it is answered as any wrong verb is (6.3.2), without a body."""
+    await api.post("/entities", ENTITY)
+    answer = await api.call("HEAD", path)
+    assert (answer.status, answer.body) == (405, b"")
+    assert "GET" in answer.headers["Allow"].split(", ")
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        '<https://uri.etsi.org/ngsi-ld/profile/1.8>; rel="profile"',
+        f'<https://uri.etsi.org/ngsi-ld/profile/1.8>; rel="profile", {LINK}',
+        f'{LINK}, <https://uri.etsi.org/ngsi-ld/profile/1.8>; rel="profile"',
+        f'{LINK}; profile="https://uri.etsi.org/ngsi-ld/profile/1.8"',
+    ],
+    ids=["alone", "before", "after", "parameter"],
+)
+async def test_a_profile_of_an_earlier_version_is_taken_note_of_and_does_no_harm(api: Api, link: str) -> None:
+    """6.3.21 is for those that know a part of the datatypes; all versions' are known here, so nothing is amended."""
+    body = {"id": "urn:x:1", "type": "T", "n": {"type": "Property", "value": 1, "observedAt": "2026-01-01T00:00:00Z"}}
+    assert (await api.post("/entities", body, Link=link)).status == 201
+    answer = await api.get("/entities/urn:x:1", Link=link)
+    assert (answer.status, answer.json) == (200, body)

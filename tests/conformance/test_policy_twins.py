@@ -61,7 +61,15 @@ def without_attribute() -> list[dict[str, Any]]:
 
 def extra_attribute() -> list[dict[str, Any]]:
     docs = base()
-    docs[5]["https://example.org/hidden"] = {"type": "GeoProperty", "value": {"type": "Point", "coordinates": [0, 0]}}
+    docs[5]["https://example.org/hidden"] = [
+        {"type": "GeoProperty", "value": {"type": "Point", "coordinates": [0, 0]}},
+        {"type": "GeoProperty", "value": {"type": "Point", "coordinates": [9, 9]}, "datasetId": "urn:x:1"},
+    ]
+    docs[7]["https://example.org/hidden"] = {
+        "type": "GeoProperty",
+        "value": {"type": "Polygon", "coordinates": [[[8, 8], [10, 8], [10, 10], [8, 10], [8, 8]]]},
+        "datasetId": "urn:x:1",
+    }
     docs[6][T + "fleetVehicleId"] = [{"type": "Property", "value": n, "datasetId": f"urn:x:{n}"} for n in range(3)]
     return docs
 
@@ -202,6 +210,10 @@ READS += [
     f"/temporal/entities?type=Vehicle&{_PERIOD}&q=speed>9&count=true",
     f"/temporal/entities?type=Vehicle&{_PERIOD}{_HOURS}",
 ]
+_HIDDEN = "&geometry=Polygon&coordinates=[[[8,8],[10,8],[10,10],[8,10],[8,8]]]&geoproperty=https://example.org/hidden"
+_GEORELS = ["within", "contains", "equals", "intersects", "disjoint", "overlaps", "near;minDistance==1"]
+READS += [f"{PAGE}&georel={rel}{_HIDDEN}&count=true" for rel in _GEORELS]
+READS += [f"/temporal/entities?type=Vehicle&{_PERIOD}&georel={rel}{_HIDDEN}" for rel in ("within", "disjoint")]
 GEO_READS = [
     *(f"{ENTITY}{n:03}" for n in (3, 6, 40, 50)),
     f"{ENTITY}006?geometryProperty=https://example.org/hidden",

@@ -253,6 +253,20 @@ async def test_moving_the_range_within_a_cell_tells_nothing(trust: Governed, mov
     assert (await ask(trust, "hourly", f"/temporal/entities/{BUS}?{query}&{until}")).status == 404
 
 
+async def test_the_last_of_what_is_coarse_is_a_whole_cell(trust: Governed) -> None:
+    """Else the difference of two answers would tell a single instance."""
+    await fill(trust)
+    query = "format=aggregatedValues&aggrMethods=sum&timerel=before&timeAt=2026-11-20T00:00:00Z"
+    cells = [[60, "2026-11-12T08:00:00Z", "2026-11-12T09:00:00Z"], [60, "2026-11-12T09:00:00Z", "2026-11-12T10:00:00Z"]]
+    for last in (1, 2):
+        answer = await ask(trust, "hourly", f"/temporal/entities/{BUS}?{query}&aggrPeriodDuration=PT1H&lastN={last}")
+        assert answer.json["speed"]["sum"] == cells[-last:]
+    whole = await ask(trust, "totals", f"/temporal/entities/{BUS}?{query}&lastN=1")
+    assert whole.json["speed"]["sum"] == [[130, "2026-11-01T08:00:00Z", "2026-11-20T00:00:00Z"]]
+    plain = await ask(trust, "windowed", f"/temporal/entities/{BUS}?{query}&lastN=1")
+    assert plain.json["speed"]["sum"] == [[60, "2026-11-12T00:00:00Z", "2026-11-20T00:00:00Z"]]
+
+
 @pytest.mark.parametrize("party", ["hourly", "totals"])
 async def test_predicates_do_not_see_what_is_shown_in_sums_only(trust: Governed, party: str) -> None:
     await fill(trust)

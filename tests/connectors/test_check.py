@@ -77,6 +77,12 @@ def test_good_entity() -> None:
         ({"lon": 200, "lat": 39.4}, "coordinates", "location"),
         ({"lon": 39.4, "lat": -0.3}, "bounds", "location"),
         ({"geo": "here"}, "geometry", "location"),
+        (
+            {"geo": {"type": "Polygon", "coordinates": [[[-0.3, 39.4], [-0.3, 39.5], [-0.3, 39.4]]]}},
+            "geometry",
+            "location",
+        ),
+        ({"geo": {"type": "LineString", "coordinates": [[-0.3, 39.4]]}}, "geometry", "location"),
         ({"t": None}, "observedAt", "location"),
         ({"t": "2026-06-01T00:06:00Z"}, "future", "location"),
         ({"t": "2026-05-31T23:00:00"}, "time-zone", "observedAt"),

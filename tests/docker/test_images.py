@@ -20,6 +20,7 @@ def test_secrets_are_kept_and_given_to_those_who_need_them(tmp_path: Path) -> No
     assert names == {
         "migrate": [f"DATAPOLIS_DSN_{role}" for role in ("ADMIN", "OWNER", "BROKER", "POLICIES", "CATALOG")],
         "broker": ["DATAPOLIS_DSN_BROKER"],
+        "indexer": ["DATAPOLIS_DSN_OWNER"],
         "policies": ["DATAPOLIS_DSN_POLICIES"],
         "catalog": ["DATAPOLIS_DSN_CATALOG", "DATAPOLIS_DSN_POLICIES", "DATAPOLIS_CATALOG_CLIENT_SECRET"],
     }

@@ -29,7 +29,7 @@ def test_answers_are_as_described(open_broker: BrokerProcess, tmp_path: Path) ->
     command = [
         *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{open_broker.url}/openapi.json"),
         *("--checks", ",".join(_CHECKS), "--max-response-time", str(SLOWEST_S), "--request-timeout", "20"),
-        *("--seed", str(seed()), "--max-time", str(seconds(30)), "--workers", "2", "--warnings", "off"),
+        *("--seed", str(seed()), "--max-time", str(seconds(30)), "--workers", "1", "--warnings", "off"),
         *(
             "--generation-database",
             "none",

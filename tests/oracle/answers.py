@@ -4,49 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from tests.oracle.law import MEMBERS, Caller, Seen, World, attributes, holds, inside, rules, scoped, see
+from tests.oracle import over_time
+from tests.oracle.law import MEMBERS, Caller, Seen, World, attributes, holds, inside, rules, scoped, see, typed
+from tests.oracle.request import DENIED, MISSING, Request
 
-__all__ = ["DENIED", "MISSING", "Request", "answer", "selected", "size"]
-
-DENIED = ("denied",)
-MISSING = ("missing",)
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked, at one door. `geo` is (attribute, box); `order` names attributes, each with whether it descends.
-
-    `join`: relationships show, in place, what they lead to.
-    """
-
-    door: str
-    caller: Caller
-    name: str = ""
-    types: str | None = None
-    ids: tuple[str, ...] = ()
-    id_pattern: str | None = None
-    q: tuple[Any, ...] | None = None
-    scope: str | None = None
-    geo: tuple[str, tuple[int, int, int, int]] | None = None
-    attrs: tuple[str, ...] = ()
-    pick: tuple[str, ...] = ()
-    omit: tuple[str, ...] = ()
-    dataset: str | None = None
-    shape: str = "normalized"
-    geometry: str | None = None
-    limit: int = 100
-    offset: int = 0
-    selectors: tuple[tuple[str, str | None], ...] = ()
-    order: tuple[tuple[str, bool], ...] = ()
-    join: bool = False
+__all__ = ["answer", "selected", "size"]
 
 
 def answer(world: World, request: Request, *, everything: bool = False) -> Any:
     """Give what must be answered; with `everything`, what a caller without any limits would be answered."""
+    if request.when is not None:
+        return over_time.answer(world, request, everything=everything)
     seen = _everything(world) if everything else _seen(world, request.caller)
     if seen is None:
         return DENIED
@@ -123,12 +95,12 @@ def selected(request: Request, one: Seen) -> bool:
     """Say whether a query finds what its caller sees of an entity."""
     entity = one.entity
     if request.selectors and not any(
-        _typed(entity, kind) and (pattern is None or re.search(pattern, entity["id"]))
+        typed(entity, kind) and (pattern is None or re.search(pattern, entity["id"]))
         for kind, pattern in request.selectors
     ):
         return False
     return (
-        (request.types is None or _typed(entity, request.types))
+        (request.types is None or typed(entity, request.types))
         and (not request.ids or entity["id"] in request.ids)
         and (request.id_pattern is None or re.search(request.id_pattern, entity["id"]) is not None)
         and (not request.attrs or not one.shown.isdisjoint(request.attrs))
@@ -136,15 +108,6 @@ def selected(request: Request, one: Seen) -> bool:
         and (request.scope is None or scoped(entity, request.scope))
         and (request.geo is None or inside(entity, *request.geo, one.visible))
     )
-
-
-def _typed(entity: dict[str, Any], expression: str) -> bool:
-    """Read `A`, `A,B` (any), `(A;B)` (all) or `*`."""
-    if expression == "*":
-        return True
-    if expression.startswith("("):
-        return all(one in entity["type"] for one in expression[1:-1].split(";"))
-    return any(one in entity["type"] for one in expression.split(","))
 
 
 def _show(request: Request, one: Seen) -> Any:
@@ -157,10 +120,9 @@ def _show(request: Request, one: Seen) -> Any:
         return dict.fromkeys(shown)
     if request.shape != "geojson":
         return shown
-    where = entity.get(request.geometry or "location")
-    point = isinstance(where, dict) and where.get("type") == "GeoProperty" and where.get("datasetId") == request.dataset
-    geometry = where["value"] if isinstance(where, dict) and point else None
-    return {"geometry": geometry, "properties": shown}
+    where = _instances(entity.get(request.geometry or "location", []))
+    places = [one for one in where if one["type"] == "GeoProperty" and one.get("datasetId") == request.dataset]
+    return {"geometry": places[0]["value"] if places else None, "properties": shown}
 
 
 def _kept(request: Request, name: str) -> bool:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import asyncpg
 import yaml
@@ -16,16 +15,16 @@ import yaml
 from policies.agreements.lifecycle import apply_agreements, apply_domains
 from policies.city import open_city
 from policies.store.connect import connect
-from tests.fixtures.broker import Answer
-from tests.fixtures.governed import Governed
-from tests.oracle.answers import DENIED, MISSING, Request
-from tests.oracle.law import MEMBERS, Agreement, Rule, World
+from tests.fixtures.governed import DEFAULT_SCHEMA, Governed
+from tests.oracle.heard import read
+from tests.oracle.law import MEMBERS, Agreement, Caller, Rule, World
+from tests.oracle.over_time import moment
+from tests.oracle.request import Request
+from tests.oracle.speech import NS, full, path_of, polygon, query_text
 from tests.oracle.worlds import ATTRIBUTES, DOMAINS
 
-__all__ = ["Stage", "full", "polygon", "query_text", "stored", "write_city"]
+__all__ = ["Stage", "stored", "write_city"]
 
-_NS = "https://city.example/ns#"
-_LOCATION = "https://uri.etsi.org/ngsi-ld/location"
 _NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 _LINK = '</ngsi-ld/v1/jsonldContexts/city>; rel="http://www.w3.org/ns/json-ld#context"'
 _TIMES = {
@@ -40,7 +39,7 @@ def write_city(folder: Path, parties: Sequence[str]) -> Path:
     (folder / "domains").mkdir(parents=True)
     (folder / "agreements").mkdir()
     names = [*"ABCD", *(name for name in ATTRIBUTES if name != "location"), "accuracy"]
-    (folder / "context.jsonld").write_text(json.dumps({"@context": {name: _NS + name for name in names}}))
+    (folder / "context.jsonld").write_text(json.dumps({"@context": {name: NS + name for name in names}}))
     city = {
         "name": "Oracle",
         "languages": ["en"],
@@ -62,39 +61,6 @@ def write_city(folder: Path, parties: Sequence[str]) -> Path:
     return folder
 
 
-# ---- the law's conditions in NGSI-LD's query language
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, str) and value.startswith("urn:"):
-        return value
-    return json.dumps(value)
-
-
-def query_text(condition: tuple[Any, ...]) -> str:
-    """Write a condition as `q`."""
-    kind = condition[0]
-    if kind in ("and", "or"):
-        parts = [query_text(one) for one in condition[1]]
-        return "(" + (";" if kind == "and" else "|").join(parts) + ")"
-    if kind == "has":
-        return str(condition[1])
-    _, path, operator, operand = condition
-    if kind == "list":
-        text = ",".join(map(_literal, operand))
-    elif kind == "range":
-        text = f"{operand[0]}..{operand[1]}"
-    else:
-        text = operand if kind == "match" else _literal(operand)
-    return f"{path}{operator}{text}"
-
-
-def polygon(box: tuple[int, int, int, int]) -> list[list[list[int]]]:
-    """Write a box as the coordinates of a Polygon."""
-    west, south, east, north = box
-    return [[[west, south], [east, south], [east, north], [west, north], [west, south]]]
-
-
 def _rule(rule: Rule) -> dict[str, Any]:
     target: dict[str, Any] = {"types": list(rule.types)}
     if rule.attrs is not None:
@@ -107,6 +73,12 @@ def _rule(rule: Rule) -> dict[str, Any]:
         target["area"] = {"type": "Polygon", "coordinates": polygon(rule.box)}
     if rule.aggregate_only:
         target["aggregate_only"] = True
+    if rule.hourly:
+        target["resolution"] = {"time": "PT1H"}
+    if "publish" in rule.actions:
+        target["feeds"] = ["hand"]
+    if rule.window is not None:
+        target["window"] = dict(zip(("from", "to"), rule.window, strict=True))
     constraint: list[dict[str, Any]] = []
     if rule.purpose is not None:
         operator, wanted = rule.purpose
@@ -144,11 +116,6 @@ def _written(agreement: Agreement) -> dict[str, Any]:
 # ---- entities in full names, as the store has them
 
 
-def full(name: str) -> str:
-    """Write a name in full."""
-    return _LOCATION if name == "location" else _NS + name
-
-
 def stored(entity: dict[str, Any]) -> dict[str, Any]:
     """Write an entity as the broker keeps it."""
     found: dict[str, Any] = {"id": entity["id"], "type": [full(one) for one in entity["type"]]}
@@ -156,17 +123,19 @@ def stored(entity: dict[str, Any]) -> dict[str, Any]:
         found["scope"] = entity["scope"]
     for name, value in entity.items():
         if name not in MEMBERS:
-            found[full(name)] = (
-                value if isinstance(value, list) else {full(k) if k == "accuracy" else k: v for k, v in value.items()}
-            )
+            found[full(name)] = value if isinstance(value, list) else _instance(value)
     return found
+
+
+def _instance(instance: dict[str, Any]) -> dict[str, Any]:
+    return {full(name) if name == "accuracy" else name: value for name, value in instance.items()}
 
 
 class Stage:
     """Where worlds are played: a governed broker whose city is the worlds' own."""
 
     def __init__(self, governed: Governed, city: Path) -> None:
-        self._governed = governed
+        self.governed = governed
         self._city = city
         self._headers: dict[Any, dict[str, str]] = {}
 
@@ -177,7 +146,7 @@ class Stage:
             path.unlink()
         for n, agreement in enumerate(world.agreements):
             (folder / f"{n:03}.jsonld").write_text(json.dumps(_written(agreement)))
-        database = self._governed.running.database
+        database = self.governed.running.database
         city = open_city(self._city)
         admin = await asyncpg.connect(database.dsn("admin"))
         conn = await connect(database.dsn("policies"))
@@ -188,145 +157,44 @@ class Stage:
         finally:
             await conn.close(timeout=5)
             await admin.close(timeout=5)
-        await self._governed.store([stored(one) for one in world.entities.values()], _NOW)
+        await self.governed.store([stored(one) for one in world.entities.values()], _NOW)
+        await self._remember(world)
         self._headers.clear()
         await asyncio.sleep(0.5)
+
+    async def _remember(self, world: World) -> None:
+        """Add what was before the entities' current instances."""
+        rows = [
+            (entity, full(attr), moment(one["observedAt"]), json.dumps(_instance(one)))
+            for entity, past in world.histories.items()
+            for attr, many in past.items()
+            for one in many[:-1]
+        ]
+        async with self.governed.pool.tx(DEFAULT_SCHEMA) as conn:
+            await conn.executemany(
+                "INSERT INTO history (entity, attr, observed_at, received_at, event, kind, body) "
+                "VALUES ($1, $2, $3, $3::timestamptz + interval '1 s', '', 'value', $4)",
+                rows,
+            )
 
     async def ask(self, request: Request) -> tuple[str, Any]:
         """Send a request; what was sent, and the answer in the oracle's terms."""
         path, body = path_of(request)
-        headers = dict(self._of(request))
+        headers = dict(self.headers(request.caller))
         if request.shape == "geojson":
             headers["Accept"] = "application/geo+json"
-        given = await self._governed.api.call("GET" if body is None else "POST", path, body, headers)
+        given = await self.governed.api.call("GET" if body is None else "POST", path, body, headers)
         said = f"{path} {json.dumps(body)} as {request.caller}"
-        return said, _read(request, given)
+        return said, read(request, given)
 
-    def _of(self, request: Request) -> dict[str, str]:
-        caller = request.caller
+    def headers(self, caller: Caller) -> dict[str, str]:
+        """Give the headers of a caller."""
         if caller not in self._headers:
             headers = {"Link": _LINK}
             if caller.tier != "public":
-                token = self._governed.issuer.token(caller.party, caller.tier, roles=list(caller.roles))
+                token = self.governed.issuer.token(caller.party, caller.tier, roles=list(caller.roles))
                 headers["Authorization"] = f"Bearer {token}"
             if caller.purpose is not None:
                 headers["Data-Purpose"] = f"dpv:{caller.purpose}"
             self._headers[caller] = headers
         return self._headers[caller]
-
-
-# ---- requests as HTTP
-
-
-def path_of(request: Request) -> tuple[str, Any]:
-    if request.door in ("types", "attributes"):
-        return f"/{request.door}", None
-    if request.door in ("types-details", "attributes-details"):
-        return f"/{request.door.partition('-')[0]}?details=true", None
-    if request.door in ("type", "attribute"):
-        return f"/{request.door}s/{request.name}", None
-    said = _said(request)
-    if request.door == "retrieve":
-        return f"/entities/{request.name}?{_query_string(said)}", None
-    page = {"count": "true", "limit": str(request.limit), "offset": str(request.offset)}
-    if request.door == "query":
-        return f"/entities?{_query_string({**said, **page})}", None
-    in_url = page | {name: said.pop(name) for name in ("options", "geometryProperty") if name in said}
-    return f"/entityOperations/query?{_query_string(in_url)}", _body(request, said)
-
-
-def _said(request: Request) -> dict[str, str]:
-    """Give the parameters that GET and POST share, as texts."""
-    found = {
-        name: ",".join(value)
-        for name, value in (
-            ("attrs", request.attrs),
-            ("pick", request.pick),
-            ("omit", request.omit),
-            ("id", request.ids),
-        )
-        if value
-    }
-    singles = {"type": request.types, "idPattern": request.id_pattern, "scopeQ": request.scope}
-    found |= {name: value for name, value in singles.items() if value is not None}
-    found |= {"datasetId": request.dataset} if request.dataset is not None else {}
-    found |= {"q": query_text(request.q)} if request.q is not None else {}
-    found |= {"options": "keyValues"} if request.shape == "simplified" else {}
-    found |= {"geometryProperty": request.geometry} if request.geometry is not None else {}
-    if request.order:
-        found["orderBy"] = ",".join(f"{name};{'desc' if descends else 'asc'}" for name, descends in request.order)
-    found |= {"join": "inline"} if request.join else {}
-    if request.geo is not None:
-        name, box = request.geo
-        found |= {"georel": "within", "geometry": "Polygon", "coordinates": json.dumps(polygon(box))}
-        found |= {"geoproperty": name} if name != "location" else {}
-    return found
-
-
-def _query_string(said: dict[str, str]) -> str:
-    return "&".join(f"{name}={quote(value, safe='')}" for name, value in said.items())
-
-
-def _body(request: Request, said: dict[str, str]) -> dict[str, Any]:
-    body: dict[str, Any] = {"type": "Query"}
-    body["entities"] = [
-        {"type": kind} | ({"idPattern": pattern} if pattern is not None else {}) for kind, pattern in request.selectors
-    ]
-    geo: dict[str, Any] = {}
-    for name, value in said.items():
-        if name in ("georel", "geometry", "coordinates", "geoproperty"):
-            geo[name] = json.loads(value) if name == "coordinates" else value
-        else:
-            body[name] = value.split(",") if name in ("attrs", "pick", "omit", "datasetId") else value
-    return body | ({"geoQ": geo} if geo else {})
-
-
-# ---- answers in the oracle's terms
-
-
-def _read(request: Request, given: Answer) -> Any:
-    if given.status in (401, 403):
-        return DENIED
-    if given.status == 404:
-        return MISSING
-    if given.status != 200:
-        return ("status", given.status, given.body.decode())
-    found = given.json
-    if request.door == "retrieve":
-        return _entity(request, found)
-    if request.door in ("query", "post"):
-        items = found["features"] if request.shape == "geojson" else found
-        return int(given.headers["NGSILD-Results-Count"]), [_entity(request, one) for one in items]
-    return _discovered(request, found)
-
-
-def _entity(request: Request, found: dict[str, Any]) -> Any:
-    if request.shape == "geojson":
-        shown = {"id": found["id"], **found["properties"]} if "id" in found else found["properties"]
-        return {"geometry": found["geometry"], "properties": _lists(shown)}
-    return dict.fromkeys(found) if request.shape == "simplified" else _lists(found)
-
-
-def _lists(found: dict[str, Any]) -> dict[str, Any]:
-    for name in ("type", "scope"):
-        if isinstance(found.get(name), str):
-            found[name] = [found[name]]
-    for value in found.values():
-        if isinstance(value, dict) and isinstance(value.get("entity"), dict):
-            value["entity"] = _lists(value["entity"])
-    return {name: value for name, value in found.items() if name != "@context"}
-
-
-def _discovered(request: Request, found: Any) -> Any:
-    if request.door == "types":
-        return sorted(found["typeList"])
-    if request.door == "attributes":
-        return sorted(found["attributeList"])
-    if request.door == "types-details":
-        return {one["typeName"]: sorted(one["attributeNames"]) for one in found}
-    if request.door == "attributes-details":
-        return {one["attributeName"]: sorted(one["typeNames"]) for one in found}
-    if request.door == "type":
-        details = sorted((one["attributeName"], sorted(one["attributeTypes"])) for one in found["attributeDetails"])
-        return found["entityCount"], details
-    return found["attributeCount"], [sorted(found["attributeTypes"]), sorted(found["typeNames"])]

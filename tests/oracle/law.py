@@ -15,7 +15,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["MEMBERS", "Agreement", "Caller", "Rule", "Seen", "World", "attributes", "holds", "rules", "see"]
+__all__ = [
+    "MEMBERS",
+    "Agreement",
+    "Caller",
+    "Entity",
+    "Rule",
+    "Seen",
+    "World",
+    "attributes",
+    "holds",
+    "matches",
+    "names",
+    "rules",
+    "see",
+    "typed",
+]
 
 Entity = dict[str, Any]
 Condition = tuple[Any, ...]
@@ -24,7 +39,10 @@ MEMBERS = ("id", "type", "scope")
 
 @dataclass(frozen=True)
 class Rule:
-    """A permission or prohibition. `attrs` is None (all), ("only", names) or ("except", names)."""
+    """A permission or prohibition. `attrs` is None (all), ("only", names) or ("except", names).
+
+    `hourly`: with a resolution in time of one hour. `window`: the first instant shown and the first that is not.
+    """
 
     actions: tuple[str, ...]
     types: tuple[str, ...]
@@ -35,6 +53,8 @@ class Rule:
     purpose: tuple[str, tuple[str, ...]] | None = None
     role: str | None = None
     aggregate_only: bool = False
+    hourly: bool = False
+    window: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,13 +82,17 @@ class Caller:
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """One store and the agreements over it. `broader` gives each purpose's broader ones."""
+    """One store and the agreements over it. `broader` gives each purpose's broader ones.
+
+    `histories`: by entity and attribute the instances in order of time, the last of them the current one.
+    """
 
     number: int
     entities: dict[str, Entity]
     agreements: tuple[Agreement, ...]
     callers: tuple[Caller, ...]
     broader: dict[str, frozenset[str]] = field(default_factory=dict)
+    histories: dict[str, dict[str, list[dict[str, Any]]]] = field(default_factory=dict)
 
 
 def attributes(entity: Entity) -> Iterator[str]:
@@ -92,7 +116,8 @@ def rules(world: World, caller: Caller, action: str) -> tuple[list[Rule], list[R
 
 
 def _counts(rule: Rule, world: World, caller: Caller, action: str) -> bool:
-    if action not in rule.actions or (rule.aggregate_only and action not in ("temporal", "aggregate")):
+    coarse = rule.aggregate_only or rule.hourly
+    if action not in rule.actions or (coarse and action not in ("temporal", "aggregate")):
         return False
     if rule.role is not None and rule.role not in caller.roles:
         return False
@@ -171,17 +196,27 @@ def _comparable(value: Any, literal: Any) -> bool:
 
 
 def inside(entity: Entity, name: str, box: tuple[int, int, int, int], visible: Callable[[str], bool]) -> bool:
-    """Say whether a point of the entity lies in a box (west, south, east, north)."""
+    """Say whether any of the points that an attribute of the entity has lies in a box (west, south, east, north)."""
     if name not in entity or not visible(name):
         return False
-    lon, lat = entity[name]["value"]["coordinates"]
-    return bool(box[0] < lon < box[2] and box[1] < lat < box[3])
+    value = entity[name]
+    points = [one["value"]["coordinates"] for one in (value if isinstance(value, list) else [value])]
+    return any(box[0] < lon < box[2] and box[1] < lat < box[3] for lon, lat in points)
 
 
 def scoped(entity: Entity, pattern: str) -> bool:
     """Say whether a scope of the entity fits `/a/b`, `/a/+` (one level) or `/a/#` (this and below)."""
     wanted = pattern.strip("/").split("/")
     return any(_fits(scope.strip("/").split("/"), wanted) for scope in entity.get("scope", ()))
+
+
+def typed(entity: Entity, expression: str) -> bool:
+    """Read `A`, `A,B` (any), `(A;B)` (all) or `*`."""
+    if expression == "*":
+        return True
+    if expression.startswith("("):
+        return all(one in entity["type"] for one in expression[1:-1].split(";"))
+    return any(one in entity["type"] for one in expression.split(","))
 
 
 def _fits(levels: list[str], wanted: list[str]) -> bool:
@@ -199,8 +234,8 @@ def _always(_: str) -> bool:
     return True
 
 
-def _matches(rule: Rule, entity: Entity) -> bool:
-    """type(e) in rule.types and filter(rule) true on the *whole* entity."""
+def matches(rule: Rule, entity: Entity) -> bool:
+    """Say whether type(e) is in rule.types and filter(rule) true on the *whole* entity."""
     return (
         not set(rule.types).isdisjoint(entity["type"])
         and (rule.q is None or holds(rule.q, entity, _always))
@@ -209,7 +244,8 @@ def _matches(rule: Rule, entity: Entity) -> bool:
     )
 
 
-def _names(rule: Rule, attribute: str) -> bool:
+def names(rule: Rule, attribute: str) -> bool:
+    """Say whether a rule is about an attribute."""
     if rule.attrs is None:
         return True
     return (attribute in rule.attrs[1]) == (rule.attrs[0] == "only")
@@ -229,13 +265,13 @@ class Seen:
 
 def see(entity: Entity, grants: list[Rule], prohibitions: list[Rule]) -> Seen | None:
     """Give what the caller sees of an entity; None where it is hidden."""
-    granting = [one for one in grants if _matches(one, entity)]
-    hiding = [one for one in prohibitions if _matches(one, entity)]
+    granting = [one for one in grants if matches(one, entity)]
+    hiding = [one for one in prohibitions if matches(one, entity)]
     if not granting or any(one.attrs is None for one in hiding):
         return None
     shown = {
         name
         for name in attributes(entity)
-        if any(_names(one, name) for one in granting) and not any(_names(one, name) for one in hiding)
+        if any(names(one, name) for one in granting) and not any(names(one, name) for one in hiding)
     }
     return Seen(entity, frozenset(shown))

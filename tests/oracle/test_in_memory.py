@@ -24,9 +24,12 @@ from broker.ops.view import SEPARATOR
 from policies.answer import Allowed
 from policies.grants import access as read_access
 from tests.oracle import worlds
-from tests.oracle.answers import Request, selected
-from tests.oracle.governed import full, polygon, query_text, stored
+from tests.oracle.answers import selected
+from tests.oracle.draw import requests
+from tests.oracle.governed import stored
 from tests.oracle.law import Rule, attributes, rules, see
+from tests.oracle.request import Request
+from tests.oracle.speech import full, polygon, query_text
 
 SEED = 5
 
@@ -89,7 +92,7 @@ def by_row(sight: Sight, doc: dict[str, Any]) -> AttrMask | None:
 def test_masks_and_narrowed_queries_are_the_laws(number: int) -> None:
     world = worlds.world(SEED, number)
     docs = {one["id"]: stored(one) for one in world.entities.values()}
-    asked = [one for one in worlds.requests(SEED, world, 150) if one.door == "query"]
+    asked = [one for one in requests(SEED, world, 150) if one.door == "query"]
     assert len(asked) > 20
     for caller in world.callers:
         grants, prohibitions = rules(world, caller, "read")

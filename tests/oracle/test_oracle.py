@@ -16,9 +16,11 @@ from tests.fixtures.governed import Governed
 from tests.fixtures.postgres import Database
 from tests.fixtures.tokens import TestIssuer, issuer
 from tests.oracle import worlds
-from tests.oracle.answers import Request, answer
+from tests.oracle.answers import answer
+from tests.oracle.draw import partial, requests
 from tests.oracle.governed import Stage, write_city
 from tests.oracle.progress import Progress
+from tests.oracle.request import Request
 
 __all__ = ["issuer"]
 
@@ -31,7 +33,7 @@ _AT_ONCE = 8
 @pytest.fixture(scope="module")
 def oracle_city(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A city folder that declares what all worlds speak of."""
-    parties = [party for number in range(WORLDS) for party in worlds.parties(number)]
+    parties = [party for number in range(8) for party in worlds.parties(number)]
     return write_city(tmp_path_factory.mktemp("city"), parties)
 
 
@@ -57,7 +59,7 @@ async def played(stage: Stage, seed: int, number: int, cases: int) -> tuple[int,
     """Play a world: how many of the right answers are neither empty nor total, and every difference."""
     world = worlds.world(seed, number)
     await stage.put(world)
-    asked = list(worlds.requests(seed, world, cases))
+    asked = list(requests(seed, world, cases))
     turns = asyncio.Semaphore(_AT_ONCE)
     differences: list[str] = []
 
@@ -71,7 +73,7 @@ async def played(stage: Stage, seed: int, number: int, cases: int) -> tuple[int,
     async with asyncio.TaskGroup() as group:
         for request in asked:
             group.create_task(one(request))
-    return sum(worlds.partial(world, request) for request in asked), differences
+    return sum(partial(world, request) for request in asked), differences
 
 
 @pytest.mark.timeout(7200 if WORLDS > 8 else 180)
@@ -79,8 +81,8 @@ async def test_every_answer_is_the_laws(stage: Stage) -> None:
     """2,000 cases, or with DATAPOLIS_PROVE=1 100,000: the latter goes on where it stopped."""
     with Progress.of("oracle", SEED, WORLDS) as done:
         for number in done.left():
-            partial, differences = await played(stage, SEED, number, PER_WORLD)
+            found, differences = await played(stage, SEED, number, PER_WORLD)
             assert not differences, "\n".join(differences[:5])
-            done.add(number, partial)
+            done.add(number, found)
         share = done.total() / (WORLDS * PER_WORLD)
     assert share >= 0.8, f"only {share:.1%} of the answers are neither empty nor total"

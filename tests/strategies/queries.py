@@ -131,10 +131,11 @@ class QueryMaker:
     def _located(self, geometry: dict[str, Any]) -> Any:
         one = {"type": "GeoProperty", "value": geometry}
         pick = self.r.random()
-        if pick < 0.85:
+        if pick < 0.7:
             return one
         other = {"type": "GeoProperty", "value": self.geometry(), "datasetId": "urn:d:1"}
-        return [other] if pick < 0.9 else [one, other]
+        third = {"type": "GeoProperty", "value": self.geometry(), "datasetId": "urn:d:2"}
+        return self.r.choice([[other], [one, other], [other, one], [other, third], [other, one, third]])
 
     def _attribute(self) -> Any:
         if self.r.random() < 0.75:

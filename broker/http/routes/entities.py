@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from broker.core.access import Access
 from broker.core.errors import BadRequestData
 from broker.core.ids import parse_entity_id
 from broker.core.parse_type import parse_type
@@ -20,13 +21,14 @@ from broker.http.answers import Told
 from broker.http.bodies import context_of_body
 from broker.http.deps import Call, enter
 from broker.http.negotiate import GEO_JSON
-from broker.http.render import Show
+from broker.http.render import Show, writer
 from broker.http.sheet import Sheet, write
-from broker.ops.entities import not_found, query_entities, retrieve_entity
+from broker.ops.entities import PageQuery, not_found, page_query, query_entities, retrieve_entity
 from broker.ops.joins import Join, follow
 from broker.ops.view import Joined, View
+from broker.settings import BrokerSettings
 
-__all__ = ["answer_query", "router"]
+__all__ = ["Inquiry", "answer_query", "inquire", "router"]
 
 router = APIRouter(prefix=answers.BASE)
 _LINK_LIVES_S = 86_400.0
@@ -43,7 +45,8 @@ async def query(request: Request) -> Response:
     link = negotiate.link_context(request)
     active = await call.services.contexts.resolve(link)
     in_body = negotiate.context_in_body(request, media)
-    return await answer_query(call, given, Told(media, active, link, in_body, negotiate.preferences(request)))
+    told = Told(media, active, link, in_body, negotiate.preferences(request))
+    return await answer_query(call, inquire(call.access, call.services.settings, given, told))
 
 
 @router.post("/entityOperations/query")
@@ -63,7 +66,7 @@ async def query_by_post(request: Request) -> Response:
     in_body = negotiate.context_in_body(request, media)
     link = None if in_body else await answers.context_link(call, body, _LINK_LIVES_S)
     told = Told(media, active, link, in_body, negotiate.preferences(request))
-    return await answer_query(call, given, told, posted)
+    return await answer_query(call, inquire(call.access, call.services.settings, given, told, posted))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +77,47 @@ class Posted:
     selectors: Node | None
 
 
-async def answer_query(call: Call, given: Mapping[str, str], told: Told, posted: Posted | None = None) -> Response:
-    """Answer a query whose parameters are parsed; the hot path uses it too."""
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """A query as it is to be answered; it stands as long as the access that it was made ready for."""
+
+    path: str
+    given: Mapping[str, str]
+    told: Told
+    show: Show
+    shape: str
+    join: Join | None
+    asked: PageQuery
+
+
+def inquire(
+    access: Access, settings: BrokerSettings, given: Mapping[str, str], told: Told, posted: Posted | None = None
+) -> Inquiry:
+    """Read the parameters of a query."""
     path = f"{answers.BASE}/entities" if posted is None else f"{answers.BASE}/entityOperations/query"
-    asked = given if posted is None else {**given, **posted.said}
+    said = given if posted is None else {**given, **posted.said}
     selectors = posted.selectors if posted is not None else None
-    settings, active = call.services.settings, told.active
-    wanted = querying.entity_query(asked, active.expand_term, settings, selectors)
+    active = told.active
+    wanted = querying.entity_query(said, active.expand_term, settings, selectors)
     if selectors is None:
-        querying.too_wide(asked, wanted.where)
-    show = querying.show(asked, active, told.preferred.version)
-    shape = querying.geometry_property(asked, active.expand_term, told.media)
-    join = joining.join(asked, settings)
-    page = await query_entities(call.services.pool, call.schema, call.access, wanted, sys_attrs=show.sys_attrs)
-    sheet = await _sheet(call, page.views, told, show, shape, join)
-    last = page.views[-1].id if page.views else None
-    links = answers.page_links(path, given, wanted, page.more, last, told.media)
+        querying.too_wide(said, wanted.where)
+    show = querying.show(said, active, told.preferred.version)
+    shape = querying.geometry_property(said, active.expand_term, told.media)
+    join = joining.join(said, settings)
+    return Inquiry(path, given, told, show, shape, join, page_query(access, wanted, sys_attrs=show.sys_attrs))
+
+
+async def answer_query(call: Call, inquiry: Inquiry) -> Response:
+    """Answer a query; the hot path uses it too."""
+    told, asked = inquiry.told, inquiry.asked
+    page = await query_entities(call.services.pool, call.schema, asked)
+    if inquiry.join is None and inquiry.show.stored and told.media != GEO_JSON:
+        texts = writer(told.active).rows(page.rows, page.masks)
+        sheet = Sheet(texts, len(texts))
+    else:
+        sheet = await _sheet(call, page.views(), told, inquiry.show, inquiry.shape, inquiry.join)
+    last = page.rows[-1][0] if page.rows else None
+    links = answers.page_links(inquiry.path, inquiry.given, asked.query, page.more, last, told.media)
     return await answers.page_answer(call, sheet, told, links, page.count)
 
 

@@ -15,4 +15,11 @@ SET received_at = excluded.received_at, event = excluded.event, kind = excluded.
 WHERE (excluded.received_at, excluded.event) >= (h.received_at, h.event)
 
 -- name: ensure
+SELECT broker.try_history($1::date[])
+
+-- name: waiting
+SELECT DISTINCT date_trunc('month', observed_at AT TIME ZONE 'UTC')::date AS month FROM history_default
+WHERE observed_at BETWEEN now() - interval '20 years' AND now() + interval '1 year'
+
+-- name: make
 SELECT broker.ensure_history($1::date[])

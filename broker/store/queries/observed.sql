@@ -21,9 +21,6 @@ JOIN pg_index x ON x.indexrelid = i.oid
 LEFT JOIN pg_stat_user_indexes s ON s.indexrelid = i.oid
 ORDER BY t.tenant, i.relname
 
--- name: rows
-SELECT GREATEST(reltuples, 0)::bigint FROM pg_class WHERE oid = ($1 || '.entities')::regclass
-
 -- name: asked
 SELECT EXISTS (SELECT FROM broker.observed_paths
                WHERE schema = $1 AND attr = $2 AND kind = $3 AND last_seen > now() - $4::interval)

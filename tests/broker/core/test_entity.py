@@ -20,18 +20,20 @@ def test_every_kind_and_member_is_a_core_term() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "default", "count"),
+    ("value", "found"),
     [
-        ({"type": "Property", "value": 1}, 1, 1),
-        ({"type": "Property", "value": 1, "datasetId": "urn:d:1"}, None, 1),
-        ([{"type": "Property", "value": 1, "datasetId": "urn:d:1"}, {"type": "Property", "value": 2}], 2, 2),
-        ([{"type": "Property", "value": 1, "datasetId": "urn:d:1"}], None, 1),
+        ({"type": "Property", "value": 1}, [("", 1)]),
+        ({"type": "Property", "value": 1, "datasetId": "urn:d:1"}, [("urn:d:1", 1)]),
+        (
+            [{"type": "Property", "value": 1, "datasetId": "urn:d:1"}, {"type": "Property", "value": 2}],
+            [("urn:d:1", 1), ("", 2)],
+        ),
+        ([{"type": "Property", "value": 1, "datasetId": "urn:d:1"}], [("urn:d:1", 1)]),
     ],
+    ids=["one", "one of a dataset", "two", "a list of one"],
 )
-def test_instances(value: entity.Instance, default: int | None, count: int) -> None:
-    found = entity.default_instance(value)
-    assert (found and entity.primary(found)) == default
-    assert len(entity.instances(value)) == count
+def test_instances(value: entity.Instance, found: list[tuple[str, int]]) -> None:
+    assert [(entity.dataset_of(one), entity.primary(one)) for one in entity.instances(value)] == found
 
 
 def test_attributes_are_what_is_no_member() -> None:

@@ -81,6 +81,10 @@ def test_a_delete_needs_the_id_only() -> None:
             {"entity": {"id": "urn:x:1", "type": ["https://a.example/T"], T: {"type": "Property", "value": None}}},
             f"entity.{T}.value",
         ),
+        (
+            {"entity": {"id": "urn:x:1", "type": ["https://a.example/T"], T: {"type": "Property", "value": "\0"}}},
+            f"entity.{T}.value",
+        ),
     ],
     ids=lambda value: str(value)[:60],
 )

@@ -60,6 +60,9 @@ def _check(maker: QueryMaker, entities: int, accesses: int) -> int:
             if found is None or seen is None:
                 continue
             assert filters.mask([matches(node, doc, meta) for node in filters.nodes]) == found
+            if met:
+                fewer = filters.among(narrowed)
+                assert fewer.mask([matches(node, doc, meta) for node in fewer.nodes]) == found
             for name in (*ATTRS, LOCATION):
                 assert found.shows(name) is (name in seen[0]) or name not in doc
                 assert matches(attr_visible(name, access), doc, meta) is found.shows(name)

@@ -94,15 +94,28 @@ def test_a_crossing_polygon_is_made_valid() -> None:
     assert shapely.get_srid(found) == 4326
 
 
-def test_only_default_instances_of_geoproperties_have_a_geometry() -> None:
+def test_geoproperties_have_a_geometry_of_all_their_instances() -> None:
     point = {"type": "GeoProperty", "value": {"type": "Point", "coordinates": [1, 2]}}
     line = {"type": "GeoProperty", "value": {"type": "LineString", "coordinates": [[1, 2], [3, 4]]}}
+    other = {"type": "GeoProperty", "value": {"type": "LineString", "coordinates": [[1, 2], [5, 6]]}}
+    flat = {"type": "GeoProperty", "value": {"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [2, 2], [0, 0]]]}}
     doc = {
         "id": "urn:x:1",
         "type": [A],
         LOCATION: point,
-        A: [{**line, "datasetId": "urn:d:1"}, line],
+        A: [{**line, "datasetId": "urn:d:1"}, other],
         A + "b": [{**line, "datasetId": "urn:d:1"}],
         A + "c": {"type": "Property", "value": 1},
+        A + "d": [{**line, "datasetId": "urn:d:1"}, {**flat, "datasetId": "urn:d:2"}, flat],
+        A + "e": [flat, {**flat, "datasetId": "urn:d:1"}],
+        A + "f": {**point, "datasetId": "urn:d:1"},
     }
-    assert set(segments.segments(doc).geo) == {LOCATION, A}
+    found = {name: shapely.to_wkt(shapely.from_wkb(one)) for name, one in segments.segments(doc).geo.items()}
+    assert found == {
+        LOCATION: "POINT (1 2)",
+        A: "GEOMETRYCOLLECTION (LINESTRING (1 2, 5 6), LINESTRING (1 2, 3 4))",
+        A + "b": "LINESTRING (1 2, 3 4)",
+        A + "d": "LINESTRING (1 2, 3 4)",
+        A + "e": "POLYGON EMPTY",
+        A + "f": "POINT (1 2)",
+    }

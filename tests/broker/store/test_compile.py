@@ -77,7 +77,7 @@ def test_governed_pages_and_masks_are_the_same_in_sql(table: Table, seed: int) -
     docs = [maker.doc(number) for number in range(100)]
     metas = linked(docs, [maker.meta(doc) for doc in docs])
     table.fill(docs, metas)
-    seen = hidden = 0
+    seen = hidden = spared = 0
     for _ in range(60):
         access = maker.access()
         where = narrow(Query(maker.node()), access).where
@@ -85,11 +85,16 @@ def test_governed_pages_and_masks_are_the_same_in_sql(table: Table, seed: int) -
         found = {id_: filters.mask(bits) for id_, bits in table.flags(filters.nodes, where).items()}
         pairs = [(doc, meta) for doc, meta in zip(docs, metas, strict=True) if matches(where, doc, meta)]
         assert found == {doc["id"]: mask(doc, access, meta) for doc, meta in pairs}
+        fewer = filters.among(where)
+        assert set(fewer.nodes) <= set(filters.nodes)
+        spared += len(filters.nodes) - len(fewer.nodes)
+        assert found == {id_: fewer.mask(bits) for id_, bits in table.flags(fewer.nodes, where).items()}
         seen += len(found)
         hidden += sum(1 for one in found.values() if one is not None and not one.all)
         assert None not in found.values()
     assert seen > 300
     assert hidden > 100
+    assert spared > 0
 
 
 def test_fragments_compose_and_share_parameters() -> None:

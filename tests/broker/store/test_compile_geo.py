@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
-from broker.core import geo
-from broker.core.entity import LOCATION
+from broker.core import geo, segments
+from broker.core.entity import LOCATION, Doc
+from broker.core.match import Meta
 from broker.core.query import GeoRel
 from broker.store.compile import compile_where
 from broker.store.compile_geo import _boxes
 from tests.broker.store.table import Table
 from tests.fixtures.postgres import Database
+from tests.strategies.queries import NS, QueryMaker
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +107,45 @@ def test_near_asks_the_index_only_for_a_nearest_distance() -> None:
     assert "location && ST_MakeEnvelope" in compile_where(GeoRel(LOCATION, "near", point, 2000.0)).sql
     assert "&&" not in compile_where(GeoRel(LOCATION, "near", point, None, 2000.0)).sql
     assert "FROM entity_geo g" in compile_where(GeoRel("urn:a", "within", point)).sql
+
+
+def test_stored_geometries_are_worked_out_the_same_by_the_migration(table: Table) -> None:
+    """`broker.places`, which brings what was stored before up to date, and the write engine agree on every segment."""
+    maker = QueryMaker(Random(160))  # noqa: S311 - not for secrets
+    texts, expected = [], []
+    for number in range(300):
+        doc = maker.doc(number)
+        for name in (LOCATION, NS + "area"):
+            if name in doc:
+                texts.append(segments.segment(doc[name]))
+                expected.append(segments.geometry_of(doc[name]))
+    rows = table.run(
+        table.conn.fetch(
+            "SELECT ST_AsEWKB(broker.places(t)) AS mine, ST_AsEWKB(ST_GeomFromEWKB(w)) AS theirs, "
+            "geometrytype(ST_GeomFromEWKB(w)) AS kind FROM unnest($1::text[], $2::bytea[]) AS x (t, w)",
+            texts,
+            expected,
+        )
+    )
+    assert [row["mine"] for row in rows] == [row["theirs"] for row in rows]
+    assert sum(row["kind"] == "GEOMETRYCOLLECTION" for row in rows) > 30
+    assert table.run(table.conn.fetchval("""SELECT broker.places('{"type":"Property","value":1}')""")) is None
+
+
+def test_several_instances_are_found_by_the_index(table: Table) -> None:
+    far = {"type": "GeoProperty", "value": {"type": "Point", "coordinates": [100, 60]}, "datasetId": "urn:d:1"}
+    docs: list[Doc] = [
+        {
+            "id": f"urn:x:{n}",
+            "type": [NS + "Car"],
+            LOCATION: [{"type": "GeoProperty", "value": {"type": "Point", "coordinates": [n / 100, n / 100]}}, far],
+        }
+        for n in range(2000)
+    ]
+    docs[7][LOCATION][1] = {**far, "value": {"type": "Point", "coordinates": [50, -20]}}
+    table.fill(docs, [Meta("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z")] * len(docs))
+    table.run(table.conn.execute("ANALYZE entities"))
+    point = json.dumps({"type": "Point", "coordinates": [50, -20]})
+    for node in (GeoRel(LOCATION, "near", point, 5000.0), GeoRel(LOCATION, "within", point)):
+        assert table.find(node) == {"urn:x:7"}
+        assert "entities_location" in table.plan(node)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.entity import Doc, default_instance
+from broker.core.entity import Doc
 from broker.core.match import matches
 from broker.core.query import TRUE, Exists, Node, Order, Path, TypeIs
 from broker.core.terms import canonical
@@ -35,7 +35,7 @@ def key_of(doc: Doc, attr: str, words: dict[str, int]) -> tuple[int, Any]:
     if value is None:
         return 9, 0
     several = value if isinstance(value, list) else [value]
-    one = default_instance(value) or several[0]
+    one = next((each for each in several if "datasetId" not in each), several[0])
     found: Any = next((one[name] for name in _VALUES if one.get(name) is not None), None)
     typed = isinstance(found, dict) and "@value" in found
     plain = found["@value"] if typed else found

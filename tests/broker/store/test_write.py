@@ -14,6 +14,7 @@ import pytest
 
 from broker.core.errors import AlreadyExists, BadRequestData, ResourceNotFound
 from broker.core.patch import Row
+from broker.store import history
 from broker.store.pool import Conn, Pool
 from broker.store.write import Change, Outcome, apply
 from tests.fixtures.postgres import Database
@@ -291,6 +292,48 @@ async def test_history_goes_into_monthly_partitions_and_far_times_into_the_defau
         ("urn:x:3", "history_default"),
         ("urn:x:4", "history_default"),
     ]
+
+
+async def test_a_month_that_another_transaction_would_have_to_wait_for_goes_to_the_default_until_it_is_moved(
+    pool: Pool,
+) -> None:
+    def at(entity_id: str, observed: str) -> Change:
+        one = {"type": "Property", "value": 1, "observedAt": observed}
+        return Change("create", entity_id, {"id": entity_id, "type": [TYPE], TEMPERATURE: one})
+
+    where = "SELECT entity, tableoid::regclass::text FROM history ORDER BY entity"
+    async with pool.tx(SCHEMA) as first:
+        await apply(first, "default", [at("urn:x:1", "1890-01-01T00:00:00Z")], NOW)  # holds the default partition
+        async with asyncio.timeout(10):  # neither waits for the other, nor do both for each other
+            await write(pool, at("urn:x:2", "2024-05-01T00:00:00Z"))
+            assert await rows(pool, where) == [("urn:x:2", "history_default")]
+            await apply(first, "default", [at("urn:x:3", "2024-05-02T00:00:00Z")], NOW)
+    assert await rows(pool, where) == [
+        ("urn:x:1", "history_default"),
+        ("urn:x:2", "history_202405"),
+        ("urn:x:3", "history_202405"),
+    ]
+
+
+async def test_months_are_made_ahead_and_waiting_rows_are_moved(pool: Pool) -> None:
+    def at(entity_id: str, observed: str) -> Change:
+        one = {"type": "Property", "value": 1, "observedAt": observed}
+        return Change("create", entity_id, {"id": entity_id, "type": [TYPE], TEMPERATURE: one})
+
+    async with pool.tx(SCHEMA) as other:
+        await other.execute("LOCK TABLE history_default IN ROW EXCLUSIVE MODE")
+        await write(pool, at("urn:x:1", "2024-05-01T00:00:00Z"), at("urn:x:2", "1890-01-01T00:00:00Z"))
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await history.keep_months(pool, SCHEMA, datetime(2026, 12, 15, tzinfo=UTC), wait_s=0.1)
+    await history.keep_months(pool, SCHEMA, datetime(2026, 12, 15, tzinfo=UTC))
+    assert await rows(pool, "SELECT entity, tableoid::regclass::text FROM history ORDER BY entity") == [
+        ("urn:x:1", "history_202405"),
+        ("urn:x:2", "history_default"),
+    ]
+    found = await rows(
+        pool, "SELECT relid::regclass::text FROM pg_partition_tree('history') WHERE level = 1 ORDER BY relid::text"
+    )
+    assert {name for (name,) in found} >= {"history_202612", "history_202701", "history_202405", "history_default"}
 
 
 @pytest.mark.parametrize("name", ["", "a b", "x" * 64, "a;b", "ü"])

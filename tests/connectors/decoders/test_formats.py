@@ -114,6 +114,21 @@ def test_topojson_joins_arcs() -> None:
                    kind="topojson") == ["topojson"]  # fmt: skip
 
 
+def test_topojson_leaves_out_what_has_collapsed() -> None:
+    topology = {
+        "type": "Topology",
+        "arcs": [[[4, 52], [5, 52], [5, 53], [4, 52]], [[6, 52], [6, 53], [6, 52]]],
+        "objects": {
+            "areas": {"type": "GeometryCollection", "geometries": [
+                {"type": "MultiPolygon", "arcs": [[[1]], [[0], [1]]]}, {"type": "Polygon", "arcs": [[1]]}]},
+        },
+    }  # fmt: skip
+    found = [one.record for one in decode(json.dumps(topology).encode(), kind="topojson")]
+    whole, collapsed = (one["geometry"]["coordinates"] for one in found if one is not None)
+    assert whole == [[[[4, 52], [5, 52], [5, 53], [4, 52]]]]
+    assert collapsed == [[[6, 52], [6, 53], [6, 52]]]
+
+
 def test_geopackage_and_shapefile_are_reprojected(tmp_path: Path) -> None:
     for raw, kind in ((geopackage(tmp_path).read_bytes(), "geopackage"), (shapefile(tmp_path), "shapefile")):
         found = decode(raw, kind=kind)
