@@ -41,7 +41,10 @@ _SECONDS = Histogram("catalog_round_seconds", "Time of one round", buckets=(0.05
 _GOVERNED = Gauge("catalog_governed", "1 while a domain is at governed readiness", ["domain"])
 
 _COUNTED = 25
-"""Domains whose entities are counted in one round."""
+"""Domains whose entities are counted in one round at most."""
+
+_COUNTING_S = 2.0
+"""How long a round may go on to count; one domain is always finished."""
 
 _INDEX_EVERY = timedelta(minutes=1)
 """How soon a dataset whose modification alone has moved on is indexed anew."""
@@ -60,7 +63,7 @@ class Assessor:
         self._broker = Broker(http, settings.broker_url, token, settings.catalog_purpose)
         self._key: VerdictKey | None = None
         self._counts: dict[str, tuple[TypeCount, ...]] = {}
-        self._next = 0
+        self._due: dict[str, float] = {}
         self._indexed: tuple[Dataset, ...] = ()
         self._index_again = _EPOCH
         self._plan_again = _EPOCH
@@ -104,12 +107,18 @@ class Assessor:
         return self._key
 
     async def _with_counts(self, found: list[Harvest]) -> list[Harvest]:
-        """The harvests with the counts of their types. They are for people, not for the gates: where there are many
-        domains each round counts some of them, in turn, and the others keep what was counted last."""
-        turn = [h.domain for h in found[self._next : self._next + _COUNTED]]
-        self._next = self._next + _COUNTED if self._next + _COUNTED < len(found) else 0
-        fresh = [h.domain for h in found if h.domain.name not in self._counts][:_COUNTED]
-        self._counts |= await counted(self._broker, list({d.name: d for d in (*turn, *fresh)}.values()))
+        """The harvests with the counts of their types. They are for people, not for the gates, and counting walks the
+        entities in the broker: so each round counts some domains, those that wait longest first, and a domain whose
+        counting takes long is counted seldom. The others keep what was counted last."""
+        began, share = time.monotonic(), self._settings.count_share
+        waiting = sorted((self._due.get(h.domain.name, 0.0), n) for n, h in enumerate(found))
+        for due, n in waiting[:_COUNTED]:
+            started, domain = time.monotonic(), found[n].domain
+            if not share or due > started or started - began > _COUNTING_S:
+                break
+            self._counts |= await counted(self._broker, [domain])
+            ended = time.monotonic()
+            self._due[domain.name] = ended + (ended - started) / share
         return [replace(h, counts=self._counts.get(h.domain.name, ())) for h in found]
 
     async def run(self, stop: asyncio.Event) -> None:

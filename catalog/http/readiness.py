@@ -36,15 +36,15 @@ def _settings(request: Request) -> Settings:
 async def readiness(request: Request) -> Response:
     """Every domain's verdict with its evidence, and where an outsider finds what it rests on."""
     reader, settings = reader_of(request), _settings(request)
-    now = datetime.now(UTC)
-    views = (await reader.state()).views(now)
+    now, state = datetime.now(UTC), await reader.state()
     where = sources(settings.catalog_url, settings.broker_for_others)
+    domains = await run_in_threadpool(lambda: [readiness_json(v, history=False) for v in state.views(now)])
     return json_answer(
         {
             "city": reader.city.name,
             "at": now,
-            "governed": sum(v.governed for v in views),
-            "domains": [readiness_json(v, history=False) for v in views],
+            "governed": state.governed(now),
+            "domains": domains,
             "evidenceTtl": settings.evidence_ttl_s,
             "interval": settings.assess_interval_s,
             "services": sorted(reader.city.machinery),
@@ -165,8 +165,12 @@ async def badge_of(request: Request, domain: str) -> Response:
 async def changes(request: Request) -> Response:
     """Every change of any domain's verdict, the newest first."""
     reader = reader_of(request)
-    views = (await reader.state()).views(datetime.now(UTC))
-    body = atom(reader.city.name, _settings(request).catalog_url.rstrip("/"), "/changes.atom", views)
+    state, base_url = await reader.state(), _settings(request).catalog_url.rstrip("/")
+
+    def write() -> bytes:
+        return atom(reader.city.name, base_url, "/changes.atom", state.views(datetime.now(UTC)))
+
+    body = await run_in_threadpool(write)
     return Response(body, media_type="application/atom+xml", headers={"Cache-Control": "no-cache"})
 
 

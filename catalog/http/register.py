@@ -23,6 +23,7 @@ __all__ = ["UseOfData", "router"]
 router = APIRouter()
 
 _KEEP_S = 3.0
+_ROWS = 100
 
 
 class UseOfData:
@@ -56,7 +57,7 @@ async def use(request: Request) -> Response:
     rows = [dict(zip(names, k, strict=True)) | {"requests": n, "entities": m} for k, (n, m) in sorted(found.items())]
     if wants_page(request):
         state = await reader_of(request).state()
-        return page(request, "use.html", domains=state.views(datetime.now(UTC)), use=summary(rows))
+        return page(request, "use.html", domains=state.views(datetime.now(UTC), 0, _ROWS), use=summary(rows))
     return json_answer({"use": rows, "log": "/trust/log/checkpoint"})
 
 

@@ -31,7 +31,9 @@ FILTER = f"createdAt>{MARK}"
 _DEFAULT = "https://uri.etsi.org/ngsi-ld/default-context/"
 _SUITE = "https://ngsi-ld-test-suite/context#"
 _IN_CONTEXT = ("Building", "Vehicle", "OffStreetParking")
-_TYPE = re.compile(r'"type"\s*:\s*"([A-Za-z][A-Za-z0-9-]*)"|\btype=([A-Z][A-Za-z]+)')
+_NAME = r"[^\W\d_][\w-]*"
+_TYPE = re.compile(rf'"type"\s*:\s*"({_NAME})"|\btype=([A-Z][A-Za-z]+)')
+_TYPES = re.compile(rf'"type"\s*:\s*\[((?:\s*"{_NAME}"\s*,?)+)\]')
 _PUBLISH = ["publish"]
 _OTHER = ["read", "temporal", "aggregate", "export", "subscribe", "delete", "tenant", "manage"]
 _VALID = {"from": "2026-01-01T00:00:00Z", "until": "2036-01-01T00:00:00Z"}
@@ -72,7 +74,9 @@ def suite_types(suite: Path) -> list[str]:
     for folder in (suite / "data", suite / "TP"):
         for file in folder.rglob("*"):
             if file.suffix in (".json", ".jsonld", ".robot", ".resource"):
-                names.update(one or other for one, other in _TYPE.findall(file.read_text(errors="replace")))
+                text = file.read_text(errors="replace")
+                names.update(one or other for one, other in _TYPE.findall(text))
+                names.update(name for several in _TYPES.findall(text) for name in re.findall(_NAME, several))
     names |= {f"TenantAType{number}" for number in _DRAWS}
     found = {_DEFAULT + name for name in names} | {_SUITE + name for name in _IN_CONTEXT}
     return sorted(found)
