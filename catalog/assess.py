@@ -116,7 +116,11 @@ class Assessor:
             started, domain = time.monotonic(), found[n].domain
             if not share or due > started or started - began > _COUNTING_S:
                 break
-            self._counts |= await counted(self._broker, [domain])
+            try:
+                self._counts |= await counted(self._broker, [domain])
+            except BrokerUnavailable as error:  # the gates go on without; what was counted last stands
+                _log.warning("not_counted", domain=domain.name, error=str(error))
+                break
             ended = time.monotonic()
             self._due[domain.name] = ended + (ended - started) / share
         return [replace(h, counts=self._counts.get(h.domain.name, ())) for h in found]
