@@ -38,7 +38,7 @@ def write_city(folder: Path, parties: Sequence[str]) -> Path:
     """Write the city folder that declares what the worlds speak of."""
     (folder / "domains").mkdir(parents=True)
     (folder / "agreements").mkdir()
-    names = [*"ABCD", *(name for name in ATTRIBUTES if name != "location"), "accuracy"]
+    names = [*"ABCDW", *(name for name in ATTRIBUTES if name != "location"), "accuracy"]
     (folder / "context.jsonld").write_text(json.dumps({"@context": {name: NS + name for name in names}}))
     city = {
         "name": "Oracle",
@@ -48,7 +48,7 @@ def write_city(folder: Path, parties: Sequence[str]) -> Path:
         "parties": {"urn:party:city": "City"} | {party: party for party in parties},
     }
     (folder / "city.yaml").write_text(yaml.safe_dump(city))
-    for name, types in DOMAINS.items():
+    for name, types in {**DOMAINS, "witness": ("W",)}.items():
         domain = {
             "name": name,
             "title": {"en": name},

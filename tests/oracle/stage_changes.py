@@ -126,7 +126,7 @@ async def subscribe(stage: Stage, sink: Sink, wanted: Subscription) -> bool:
 
 def _witness(world: World) -> Subscription:
     caller = Caller(parties(world.number)[-1], "vendor", (), None)
-    return Subscription(f"urn:ngsi-ld:Subscription:{world.number}-witness", caller, (("A", ":witness$"),))
+    return Subscription(f"urn:ngsi-ld:Subscription:{world.number}-witness", caller, (("W", None),))
 
 
 async def open_(stage: Stage, sink: Sink, world: World, wanted: Sequence[Subscription]) -> set[str]:
@@ -138,7 +138,7 @@ async def open_(stage: Stage, sink: Sink, world: World, wanted: Sequence[Subscri
 
 async def close(stage: Stage, sink: Sink, world: World, wanted: Sequence[Subscription]) -> None:
     """Wait until everything is told, and end the subscriptions. All changes are in one partition, the witness last."""
-    doc = {"id": _WITNESS, "type": [full("A")], full("b"): {"type": "Property", "value": True}}
+    doc = {"id": _WITNESS, "type": [full("W")], full("b"): {"type": "Property", "value": True}}
     async with stage.governed.pool.tx(DEFAULT_SCHEMA) as conn:
         await apply(conn, "default", [StoreChange("create", _WITNESS, doc)], datetime.now(UTC))
     await sink.until(1, f"/{_witness(world).name}", within_s=60)

@@ -51,10 +51,8 @@ def world(seed: int, number: int) -> World:
         reached = list(DOMAINS) if chance.random() < 0.5 else ["water"]
         uids = [(f"urn:datapolis:oracle:{number}-{n}-{domain}", domain) for domain in reached]
         agreements += [_agreement(chance, uid, domain, assignee) for uid, domain in uids]
-    sees_a = Rule(("subscribe",), ("A",))
-    agreements.append(
-        Agreement(f"urn:datapolis:oracle:{number}-witness", "water", witness, "active", "present", (sees_a,))
-    )
+    sees = Rule(("subscribe",), ("W",))
+    agreements.append(Agreement(f"urn:datapolis:oracle:{number}-w", "witness", witness, "active", "present", (sees,)))
     callers = [Caller("public", "public", (), chance.choice([None, "Marketing"]))]
     for party, tier in zip(own, _TIERS, strict=True):
         roles = ("planner",) if chance.random() < 0.5 else ()
@@ -85,7 +83,9 @@ def _entity(chance: Random, number: int) -> tuple[dict[str, Any], dict[str, list
 
 
 def _attribute(chance: Random, name: str) -> Any:
-    if name in ("location", "place"):
+    if name == "place":
+        return _point(chance)
+    if name == "location":
         of = chance.choices([(None,), ("urn:d:1",), (None, "urn:d:1"), ("urn:d:1", "urn:d:2")], [12, 1, 2, 1])[0]
         points = [_point(chance) | ({"datasetId": one} if one else {}) for one in of]
         return points if len(points) > 1 else points[0]
