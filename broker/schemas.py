@@ -30,6 +30,7 @@ def schemas() -> Iterator[tuple[str, bytes]]:
     envelope = _whole(TypeAdapter(_as_object(Envelope)).json_schema())
     envelope["properties"]["entity"] = {"$ref": f"{_BASE}entity.json"}
     change = _whole(TypeAdapter(ChangeEvent).json_schema())
+    change["required"].remove("members")
     for name, document in (("change", change), ("entity", _entity()), ("envelope", envelope)):
         whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"{_BASE}{name}.json", **document}
         yield name, orjson.dumps(whole, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

@@ -12,7 +12,8 @@ from catalog.broker import Broker
 from catalog.catalogue import Reader
 from catalog.city import read_city
 from catalog.enter import enter_systems
-from catalog.http import ckan, dcat, health, problems, readiness, register, roadmap, routes, search, sparql
+from catalog.fragments import Fragments
+from catalog.http import ckan, dcat, entries, health, problems, readiness, register, roadmap, routes, search, sparql
 from catalog.http.headers import HeadAsGet, SecurityHeaders
 from catalog.portal import pages
 from catalog.portal.language import LanguagePrefix
@@ -42,13 +43,16 @@ def create_app(settings: Settings | None = None, trust_settings: PolicySettings 
                 app.state.reader = Reader(
                     pool, read_city(settings.city), settings.catalog_url, settings.broker_for_others
                 )
+                app.state.fragments = Fragments()
                 app.state.use = register.UseOfData()
                 await enter_systems(settings, pool, app.state.trust_pool)
-                app.state.sparql = sparql.Endpoint(settings.sparql_timeout_s)
+                app.state.sparql = sparql.Endpoint(settings.sparql_timeout_s, app.state.fragments)
                 app.state.samples = Samples(public)
                 app.state.live = LiveMap(public, settings.live_ttl_s, settings.live_most)
                 yield
         finally:
+            if hasattr(app.state, "reader"):
+                await app.state.reader.close()
             if hasattr(app.state, "sparql"):
                 await app.state.sparql.engine.close()
             await http.close()
@@ -68,6 +72,7 @@ def create_app(settings: Settings | None = None, trust_settings: PolicySettings 
         ckan.router,
         sparql.router,
         register.router,
+        entries.router,
         roadmap.router,
         routes.router,
         pages.router,

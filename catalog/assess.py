@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import aiohttp
 import structlog
@@ -25,6 +26,7 @@ from catalog.harvest import counted
 from catalog.pilots import judge_roadmap
 from catalog.readiness import assess
 from catalog.reading import read, sources
+from catalog.scoring import keep_scoring
 from catalog.settings import Settings
 from catalog.sign import VerdictKey
 from catalog.store import keys, rounds, search
@@ -41,7 +43,10 @@ _SECONDS = Histogram("catalog_round_seconds", "Time of one round", buckets=(0.05
 _GOVERNED = Gauge("catalog_governed", "1 while a domain is at governed readiness", ["domain"])
 
 _COUNTED = 25
-"""Domains whose entities are counted in one round."""
+"""Domains whose entities are counted in one round at most."""
+
+_COUNTING_S = 2.0
+"""How long a round may go on to count; one domain is always finished."""
 
 _INDEX_EVERY = timedelta(minutes=1)
 """How soon a dataset whose modification alone has moved on is indexed anew."""
@@ -60,7 +65,7 @@ class Assessor:
         self._broker = Broker(http, settings.broker_url, token, settings.catalog_purpose)
         self._key: VerdictKey | None = None
         self._counts: dict[str, tuple[TypeCount, ...]] = {}
-        self._next = 0
+        self._due: dict[str, float] = {}
         self._indexed: tuple[Dataset, ...] = ()
         self._index_again = _EPOCH
         self._plan_again = _EPOCH
@@ -104,12 +109,22 @@ class Assessor:
         return self._key
 
     async def _with_counts(self, found: list[Harvest]) -> list[Harvest]:
-        """The harvests with the counts of their types. They are for people, not for the gates: where there are many
-        domains each round counts some of them, in turn, and the others keep what was counted last."""
-        turn = [h.domain for h in found[self._next : self._next + _COUNTED]]
-        self._next = self._next + _COUNTED if self._next + _COUNTED < len(found) else 0
-        fresh = [h.domain for h in found if h.domain.name not in self._counts][:_COUNTED]
-        self._counts |= await counted(self._broker, list({d.name: d for d in (*turn, *fresh)}.values()))
+        """The harvests with the counts of their types. They are for people, not for the gates, and counting walks the
+        entities in the broker: so each round counts some domains, those that wait longest first, and a domain whose
+        counting takes long is counted seldom. The others keep what was counted last."""
+        began, share = time.monotonic(), self._settings.count_share
+        waiting = sorted((self._due.get(h.domain.name, 0.0), n) for n, h in enumerate(found))
+        for due, n in waiting[:_COUNTED]:
+            started, domain = time.monotonic(), found[n].domain
+            if not share or due > started or started - began > _COUNTING_S:
+                break
+            try:
+                self._counts |= await counted(self._broker, [domain])
+            except BrokerUnavailable as error:  # the gates go on without; what was counted last stands
+                _log.warning("not_counted", domain=domain.name, error=str(error))
+                break
+            ended = time.monotonic()
+            self._due[domain.name] = ended + (ended - started) / share
         return [replace(h, counts=self._counts.get(h.domain.name, ())) for h in found]
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -126,10 +141,19 @@ class Assessor:
             await _rest(stop, self._settings.assess_interval_s)
 
     async def _rounds(self, conn: Conn, stop: asyncio.Event, said: str) -> str:
+        scoring = asyncio.create_task(keep_scoring(self._settings, self._pool, self._http, stop))
+        try:
+            return await self._go_on(conn, stop, said)
+        finally:
+            scoring.cancel()
+            await asyncio.gather(scoring, return_exceptions=True)
+
+    async def _go_on(self, conn: Conn, stop: asyncio.Event, said: str) -> str:
         while not stop.is_set() and not conn.is_closed():
             began = time.perf_counter()
             try:
-                await self.once(conn)
+                if not await _unless(stop, self.once(conn)):
+                    return said
                 said = ""
                 _ROUNDS.labels("done").inc()
             except _AWAY as error:
@@ -138,6 +162,21 @@ class Assessor:
             _SECONDS.observe(spent)
             await _rest(stop, max(0.1, self._settings.assess_interval_s - spent))
         return said
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, object]) -> bool:
+    """Do something to its end, or drop it when told to stop: what a round has not stored yet is not missed."""
+    doing, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((doing, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if not doing.done():
+            return False
+        doing.result()
+        return True
+    finally:
+        for task in (doing, stopping):
+            task.cancel()
+        await asyncio.gather(doing, stopping, return_exceptions=True)
 
 
 def _say(error: Exception, said: str) -> str:

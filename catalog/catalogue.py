@@ -8,10 +8,13 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
+
+from starlette.concurrency import run_in_threadpool
 
 from catalog.city import City
 from catalog.dataset import Catalogue, Dataset, Harvest, around, datasets
-from catalog.evidence import Verdict
+from catalog.evidence import Verdict, status_at
 from catalog.portal.view import DomainView, domain_view
 from catalog.store import rounds
 from catalog.store.connect import Pool
@@ -20,11 +23,13 @@ from catalog.store.rounds import DomainRecord
 __all__ = ["Reader", "State"]
 
 _KEEP_S = 0.5
-_QUICK_S = 0.05
-_KEEP_FOR = 20
+_QUICK_S = 0.1
+_KEEP_FOR = 5
+_MANY = 50
+"""Domains from which on a reading is put together in a thread."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class State:
     """Everything stored, as of one reading. `ordered` are all datasets by their ids, for walks in pages."""
 
@@ -33,14 +38,24 @@ class State:
     ordered: tuple[Dataset, ...] = field(default=())
     ids: tuple[str, ...] = field(default=())
 
-    def views(self, now: datetime) -> list[DomainView]:
-        """Every domain, judged at a moment."""
-        return [domain_view(r, self.datasets[r.harvest.domain.name], now) for r in self.records]
+    @cached_property
+    def domains(self) -> dict[str, DomainRecord]:
+        """The domains by name."""
+        return {r.harvest.domain.name: r for r in self.records}
+
+    def views(self, now: datetime, start: int = 0, limit: int | None = None) -> list[DomainView]:
+        """The domains in the city's order, all or some of them, judged at a moment."""
+        shown = self.records[start : None if limit is None else start + limit]
+        return [domain_view(r, self.datasets[r.harvest.domain.name], now) for r in shown]
 
     def view(self, domain: str, now: datetime) -> DomainView | None:
         """One domain, judged at a moment."""
-        found = next((r for r in self.records if r.harvest.domain.name == domain), None)
+        found = self.domains.get(domain)
         return domain_view(found, self.datasets[domain], now) if found else None
+
+    def governed(self, now: datetime) -> int:
+        """How many domains are at governed readiness at a moment."""
+        return sum(status_at(r.verdict, now).status == "governed" for r in self.records)
 
     def all_datasets(self) -> tuple[Dataset, ...]:
         """The datasets of all domains in the city's order."""
@@ -58,36 +73,71 @@ class State:
 
 
 class Reader:
-    """Reads the stored rounds; all who ask within half a second share one reading, and within twenty times as long as
-    the reading took where there are very many domains."""
+    """Reads the stored rounds; all who ask within half a second share one reading.
+
+    A reading that takes long, as where there are very many domains, is made behind those who ask: they go on with the
+    one before it, which is then at most some times as old as a reading takes.
+    """
 
     def __init__(self, pool: Pool, city: City, base_url: str, broker_url: str) -> None:
         self._pool, self.city, self._base_url, self._broker_url = pool, city, base_url.rstrip("/"), broker_url
         self._kept: State | None = None
         self._catalogue: tuple[State, Catalogue] | None = None
         self._until = 0.0
+        self._took = 0.0
         self._lock = asyncio.Lock()
+        self._behind: asyncio.Task[None] | None = None
 
     async def state(self) -> State:
-        """What is stored now."""
+        """What is stored now. Raises what reading raises, also where that was done behind those who asked before."""
         async with self._lock:
-            if self._kept is None or self._until <= time.monotonic():
-                began = time.monotonic()
-                async with self._pool.acquire() as conn:
-                    read = await rounds.load(conn)
-                self._kept = self._state(read)
-                now = time.monotonic()
-                self._until = now + max(_KEEP_S, _KEEP_FOR * (now - began - _QUICK_S))
+            if self._kept is None or (self._until <= time.monotonic() and self._took <= _QUICK_S):
+                await self._read()
+            elif self._behind is not None and self._behind.done():
+                done, self._behind = self._behind, None
+                done.result()
+            elif self._behind is None and self._until <= time.monotonic():
+                self._behind = asyncio.create_task(self._read())
+            assert self._kept is not None  # noqa: S101 - there is one from the first reading on
             return self._kept
 
-    def _state(self, read: list[DomainRecord]) -> State:
-        records = tuple(self._with_unread(read))
-        found = {
-            r.harvest.domain.name: datasets(r.harvest, self.city.agent(r.harvest.domain.owner), r.issued)
-            for r in records
-        }
+    async def close(self) -> None:
+        """End a reading that is under way."""
+        if self._behind is not None:
+            self._behind.cancel()
+            await asyncio.gather(self._behind, return_exceptions=True)
+
+    async def _read(self) -> None:
+        began = time.monotonic()
+        async with self._pool.acquire() as conn:
+            rows = await rounds.fetch(conn)
+        if len(rows.harvests) < _MANY:
+            self._kept = self._state(rows)
+        else:
+            self._kept = await run_in_threadpool(self._state, rows)
+        now = time.monotonic()
+        self._took = now - began
+        self._until = now + max(_KEEP_S, _KEEP_FOR * self._took if self._took > _QUICK_S else 0.0)
+
+    def _state(self, rows: rounds.Rows) -> State:
+        before = self._kept
+        known = before.domains if before else {}
+        records = tuple(self._with_unread(rounds.records(rows, known)))
+        found = {r.harvest.domain.name: self._datasets(r, before, rows.scores) for r in records}
         ordered = tuple(sorted((d for each in found.values() for d in each), key=lambda d: d.id))
         return State(records, found, ordered, tuple(d.id for d in ordered))
+
+    def _datasets(self, record: DomainRecord, before: State | None, scores: dict[str, int]) -> tuple[Dataset, ...]:
+        """A domain's datasets with their scores; those of the reading before where nothing has changed."""
+        domain = record.harvest.domain
+        known = before.domains.get(domain.name) if before else None
+        if before and known and record.facts and (known.facts, known.issued) == (record.facts, record.issued):
+            found = before.datasets[domain.name]
+        else:
+            found = datasets(record.harvest, self.city.agent(domain.owner), record.issued)
+        if all(d.metadata == scores.get(d.id) for d in found):
+            return found
+        return tuple(replace(d, metadata=scores.get(d.id)) for d in found)
 
     def _with_unread(self, records: list[DomainRecord]) -> list[DomainRecord]:
         """The records, and the domains that the city declares but nobody has read yet."""

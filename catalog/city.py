@@ -52,7 +52,29 @@ class City:
 
 
 def read_city(folder: Path) -> City:
-    """Read the city folder, without the platform's own domain. Raises policies.domains.CityFileError."""
+    """The city folder, without the platform's own domain, read again only when one of its files has changed. Raises
+    policies.domains.CityFileError."""
+    stamp = _stamp(folder)
+    kept = _KEPT_CITIES.get(folder)
+    if kept is None or kept[0] != stamp:
+        kept = _KEPT_CITIES[folder] = (stamp, _read(folder))
+    return kept[1]
+
+
+_KEPT_CITIES: dict[Path, tuple[frozenset[tuple[str, int, int]], City]] = {}
+
+
+def _stamp(folder: Path) -> frozenset[tuple[str, int, int]]:
+    """What tells one state of the files that are read here from another."""
+    names = ("*.yaml", "*.jsonld", "domains/*.yaml", "feeds/*.yaml")
+    try:
+        found = [(path, path.stat()) for name in names for path in folder.glob(name)]
+    except OSError as error:  # a file that went while it was looked at
+        raise CityFileError(f"{folder}: cannot be read: {error}") from error
+    return frozenset((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in found)
+
+
+def _read(folder: Path) -> City:
     found = open_city(folder)
     city = found.city
     domains = tuple(

@@ -14,13 +14,24 @@ from rdflib import DCAT, DCTERMS, FOAF, ODRL2, RDF, RDFS, SKOS, XSD, Graph, Lite
 
 from catalog import rdf, vocabulary
 from catalog.dataset import Catalogue, Dataset
-from catalog.rdf import DCAT3, DCATAP, DQV, GSP, HYDRA, LOCN
+from catalog.rdf import DCAT3, DCATAP, DQV, GSP, HYDRA, LOCN, Sink
 
-__all__ = ["Page", "catalog_graph", "dataset_graph", "dataset_uri", "page_graph", "series_graph", "service_graph"]
+__all__ = [
+    "Page",
+    "catalog_graph",
+    "dataset_graph",
+    "dataset_uri",
+    "description",
+    "frame_graph",
+    "page_graph",
+    "series_graph",
+    "service_graph",
+]
 
 _NGSI_LD = "https://www.etsi.org/deliver/etsi_gs/CIM/001_099/009/01.09.01_60/gs_CIM009v010901p.pdf"
 _CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 _METADATA_LICENCE = "CC0"
+_SERVED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +52,25 @@ def dataset_uri(base_url: str, domain: str, slug: str) -> str:
 
 def catalog_graph(catalogue: Catalogue) -> Graph:
     """The catalog, its data service and all its datasets."""
-    return _catalog(catalogue, catalogue.datasets)
+    return _described(frame_graph(catalogue, catalogue.datasets), catalogue, catalogue.datasets)
 
 
 def page_graph(catalogue: Catalogue, page: Page) -> Graph:
     """The catalog with the datasets of one page, and where the next is."""
-    graph = _catalog(catalogue, page.datasets)
+    return _described(frame_graph(catalogue, page.datasets, page), catalogue, page.datasets)
+
+
+def _described(graph: Graph, catalogue: Catalogue, datasets: Sequence[Dataset]) -> Graph:
+    for dataset in datasets:
+        _dataset(graph, catalogue, dataset)
+    return graph
+
+
+def frame_graph(catalogue: Catalogue, datasets: Sequence[Dataset], page: Page | None = None) -> Graph:
+    """What stands around the descriptions of datasets: the catalog and its service, which name them, and the page."""
+    graph = _catalog(catalogue, datasets)
+    if page is None:
+        return graph
     view = rdf.term(graph, page.this, HYDRA.PartialCollectionView)
     graph.add((view, RDF.type, HYDRA.PagedCollection))  # older harvesters know this one alone
     graph.add((view, HYDRA.totalItems, Literal(page.total)))
@@ -75,18 +99,25 @@ def _catalog(catalogue: Catalogue, datasets: Sequence[Dataset]) -> Graph:
     graph.add((uri, DCAT.themeTaxonomy, taxonomy))
     if catalogue.extent:
         graph.add((uri, DCTERMS.spatial, rdf.place(graph, uri, catalogue.extent)))
-    service = _service(graph, catalogue, datasets)
-    graph.add((uri, DCAT.service, service))
+    graph.add((uri, DCAT.service, _service(graph, catalogue, datasets)))
     for dataset in datasets:
-        graph.add((uri, DCAT.dataset, _dataset(graph, catalogue, dataset, service)))
+        graph.add((uri, DCAT.dataset, URIRef(dataset_uri(catalogue.base_url, dataset.domain, dataset.slug))))
     return graph
 
 
 def dataset_graph(catalogue: Catalogue, dataset: Dataset) -> Graph:
     """One dataset with its distributions and the service behind them."""
     graph = rdf.empty()
-    _dataset(graph, catalogue, dataset, _service(graph, catalogue, (dataset,)))
+    _dataset(graph, catalogue, dataset)
+    _service(graph, catalogue, (dataset,))
     return graph
+
+
+def description(catalogue: Catalogue, dataset: Dataset) -> rdf.Statements:
+    """What is said of one dataset alone; the service is named, not described."""
+    found = rdf.Statements()
+    _dataset(found, catalogue, dataset)
+    return found
 
 
 def series_graph(catalogue: Catalogue, datasets: Sequence[Dataset]) -> Graph:
@@ -101,17 +132,23 @@ def series_graph(catalogue: Catalogue, datasets: Sequence[Dataset]) -> Graph:
 
 
 def service_graph(catalogue: Catalogue) -> Graph:
-    """The data service alone, with the datasets that it serves."""
+    """The data service alone, with datasets that it serves: all of them, but in a large catalog the first hundred; the
+    catalog's pages name the others."""
     graph = rdf.empty()
-    _service(graph, catalogue, catalogue.datasets)
-    for dataset in catalogue.datasets:
+    datasets = catalogue.datasets[:_SERVED]
+    _service(graph, catalogue, datasets)
+    for dataset in datasets:
         served = URIRef(dataset_uri(catalogue.base_url, dataset.domain, dataset.slug))
         rdf.describe(graph, served, DCAT.Dataset, dataset.title, dataset.description, catalogue.language)
     return graph
 
 
-def _service(graph: Graph, catalogue: Catalogue, datasets: Sequence[Dataset]) -> URIRef:
-    uri = URIRef(f"{catalogue.base_url}/catalog/services/ngsi-ld")
+def _service_uri(catalogue: Catalogue) -> URIRef:
+    return URIRef(f"{catalogue.base_url}/catalog/services/ngsi-ld")
+
+
+def _service(graph: Sink, catalogue: Catalogue, datasets: Sequence[Dataset]) -> URIRef:
+    uri = _service_uri(catalogue)
     about = "Standard interface to all entities, their search and subscriptions; each read passes the terms of use."
     rdf.describe(graph, uri, DCAT.DataService, "NGSI-LD API", about, "en")
     endpoint = URIRef(f"{catalogue.broker_url}/ngsi-ld/v1")
@@ -127,7 +164,7 @@ def _service(graph: Graph, catalogue: Catalogue, datasets: Sequence[Dataset]) ->
     return uri
 
 
-def _dataset(graph: Graph, catalogue: Catalogue, dataset: Dataset, service: URIRef) -> URIRef:
+def _dataset(graph: Sink, catalogue: Catalogue, dataset: Dataset) -> URIRef:
     uri = URIRef(dataset_uri(catalogue.base_url, dataset.domain, dataset.slug))
     rdf.describe(graph, uri, DCAT.Dataset, dataset.title, dataset.description, catalogue.language)
     graph.add((uri, DCTERMS.identifier, Literal(str(uri))))
@@ -152,11 +189,12 @@ def _dataset(graph: Graph, catalogue: Catalogue, dataset: Dataset, service: URIR
         graph.add((uri, DCTERMS.accrualPeriodicity, concept))
     _where_and_when(graph, catalogue, dataset, uri)
     _quality(graph, dataset, uri)
-    graph.add((uri, DCAT.distribution, _distribution(graph, catalogue, dataset, uri, service)))
+    _metadata(graph, dataset, uri)
+    graph.add((uri, DCAT.distribution, _distribution(graph, catalogue, dataset, uri)))
     return uri
 
 
-def _series(graph: Graph, catalogue: Catalogue, dataset: Dataset) -> URIRef:
+def _series(graph: Sink, catalogue: Catalogue, dataset: Dataset) -> URIRef:
     """All datasets of a domain: they have one owner, one set of terms and one verdict."""
     uri = URIRef(f"{catalogue.base_url}/catalog/series/{dataset.domain}")
     title = dataset.title.partition(":")[0]
@@ -167,16 +205,15 @@ def _series(graph: Graph, catalogue: Catalogue, dataset: Dataset) -> URIRef:
     return uri
 
 
-def _where_and_when(graph: Graph, catalogue: Catalogue, dataset: Dataset, uri: URIRef) -> None:
+def _where_and_when(graph: Sink, catalogue: Catalogue, dataset: Dataset, uri: URIRef) -> None:
     """Place and period. A dataset that is still empty is for the whole area that the catalog covers, from its issue."""
     extent = dataset.extent or catalogue.extent
     if extent:
         place = rdf.place(graph, uri, extent)
         graph.add((uri, DCTERMS.spatial, place))
-        geometry = graph.value(place, DCAT.bbox)
-        if dataset.extent and geometry is not None:
+        if dataset.extent:
             shape = rdf.term(graph, f"{uri}#geometry", LOCN.Geometry)
-            graph.add((shape, GSP.asWKT, geometry))
+            graph.add((shape, GSP.asWKT, rdf.box(dataset.extent)))
             graph.add((place, LOCN.geometry, shape))
             system = rdf.term(graph, _CRS84, DCTERMS.Standard)
             graph.add((system, DCTERMS.title, Literal("WGS 84, longitude before latitude (CRS 84)", lang="en")))
@@ -185,7 +222,7 @@ def _where_and_when(graph: Graph, catalogue: Catalogue, dataset: Dataset, uri: U
     graph.add((uri, DCTERMS.temporal, period))
 
 
-def _quality(graph: Graph, dataset: Dataset, uri: URIRef) -> None:
+def _quality(graph: Sink, dataset: Dataset, uri: URIRef) -> None:
     """What the connectors measured of the feeds behind a dataset (DQV), one measurement per feed and dimension."""
     for m in dataset.quality:
         node = rdf.term(graph, f"{uri}#quality-{m.feed}-{m.dimension}", DQV.QualityMeasurement)
@@ -201,7 +238,21 @@ def _quality(graph: Graph, dataset: Dataset, uri: URIRef) -> None:
         graph.add((uri, DQV.hasQualityMeasurement, node))
 
 
-def _distribution(graph: Graph, catalogue: Catalogue, dataset: Dataset, of: URIRef, service: URIRef) -> URIRef:
+def _metadata(graph: Sink, dataset: Dataset, uri: URIRef) -> None:
+    """The points of the description itself by the EU method (DQV); `/quality/{domain}` says how they came about."""
+    if dataset.metadata is None:
+        return
+    node = rdf.term(graph, f"{uri}#metadata-quality", DQV.QualityMeasurement)
+    metric = rdf.term(graph, "https://datapolis.example/ns#metadataQuality", DQV.Metric)
+    graph.add((metric, SKOS.prefLabel, Literal("metadata quality (MQA of data.europa.eu, of 405 points)", lang="en")))
+    graph.add((metric, DQV.expectedDataType, XSD.integer))
+    graph.add((node, DQV.isMeasurementOf, metric))
+    graph.add((node, DQV.computedOn, uri))
+    graph.add((node, DQV.value, Literal(dataset.metadata, datatype=XSD.integer)))
+    graph.add((uri, DQV.hasQualityMeasurement, node))
+
+
+def _distribution(graph: Sink, catalogue: Catalogue, dataset: Dataset, of: URIRef) -> URIRef:
     """The dataset over the NGSI-LD API. What the public may not read has no download address: it is reached by the
     page that says how to get access."""
     uri = URIRef(f"{of}#ngsi-ld")
@@ -215,7 +266,7 @@ def _distribution(graph: Graph, catalogue: Catalogue, dataset: Dataset, of: URIR
         first = URIRef(f"{entities}&limit=1000")
         graph.add((first, RDF.type, RDFS.Resource))
         graph.add((uri, DCAT.downloadURL, first))
-    graph.add((uri, DCAT.accessService, service))
+    graph.add((uri, DCAT.accessService, _service_uri(catalogue)))
     media = rdf.term(graph, f"{vocabulary.MEDIA_TYPES}application/ld+json", DCTERMS.MediaType)
     graph.add((uri, DCAT.mediaType, media))
     form = rdf.concept(graph, f"{vocabulary.AUTHORITY}file-type/JSON_LD", {"JSON_LD": "JSON-LD"})
@@ -234,7 +285,7 @@ def _distribution(graph: Graph, catalogue: Catalogue, dataset: Dataset, of: URIR
     return uri
 
 
-def _offer(graph: Graph, catalogue: Catalogue, dataset: Dataset, of: URIRef) -> URIRef:
+def _offer(graph: Sink, catalogue: Catalogue, dataset: Dataset, of: URIRef) -> URIRef:
     """The terms under which the dataset is offered: reading it, for the purposes the domain names."""
     uri = URIRef(f"{of}#offer")
     graph.add((uri, RDF.type, ODRL2.Policy))
@@ -257,7 +308,7 @@ def _offer(graph: Graph, catalogue: Catalogue, dataset: Dataset, of: URIRef) -> 
     return uri
 
 
-def _purpose(graph: Graph, of: URIRef, number: int, purpose: str) -> URIRef:
+def _purpose(graph: Sink, of: URIRef, number: int, purpose: str) -> URIRef:
     node = rdf.term(graph, f"{of}#purpose-{number}", ODRL2.Constraint)
     graph.add((node, ODRL2.leftOperand, ODRL2.purpose))
     graph.add((node, ODRL2.operator, ODRL2.isA))

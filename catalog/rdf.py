@@ -7,6 +7,7 @@ imports. There are no blank nodes: every node has a URI that stays from harvest 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any, Protocol
 
 from rdflib import DCAT, DCTERMS, FOAF, ODRL2, RDF, RDFS, SKOS, XSD, Graph, Literal, Namespace, URIRef
 from rdflib.term import Node
@@ -24,7 +25,10 @@ __all__ = [
     "LOCN",
     "SPACES",
     "VCARD",
+    "Sink",
+    "Statements",
     "agent",
+    "box",
     "concept",
     "contact",
     "describe",
@@ -76,21 +80,40 @@ def empty() -> Graph:
     return graph
 
 
-def describe(graph: Graph, uri: URIRef, kind: Node, title: str, about: str, language: str) -> None:
+class Sink(Protocol):
+    """What descriptions are put into: a graph, or `Statements`."""
+
+    def add(self, triple: tuple[Node, Node, Node], /) -> Any:
+        """Take a triple; one that is there already stays as it is."""
+
+
+class Statements:
+    """The triples of a description by subject, for writing them: a graph, made for asking, takes thrice as long."""
+
+    def __init__(self) -> None:
+        self.subjects: dict[Node, dict[tuple[Node, Node], None]] = {}
+
+    def add(self, triple: tuple[Node, Node, Node], /) -> None:
+        """Take a triple; one that is there already stays as it is."""
+        subject, predicate, value = triple
+        self.subjects.setdefault(subject, {})[predicate, value] = None
+
+
+def describe(graph: Sink, uri: URIRef, kind: Node, title: str, about: str, language: str) -> None:
     """Class, title and description of a node."""
     graph.add((uri, RDF.type, kind))
     graph.add((uri, DCTERMS.title, Literal(title, lang=language)))
     graph.add((uri, DCTERMS.description, Literal(about, lang=language)))
 
 
-def term(graph: Graph, iri: str, kind: Node) -> URIRef:
+def term(graph: Sink, iri: str, kind: Node) -> URIRef:
     """A node of a class."""
     uri = URIRef(iri)
     graph.add((uri, RDF.type, kind))
     return uri
 
 
-def concept(graph: Graph, iri: str, labels: dict[str, str], kind: Node | None = None) -> URIRef:
+def concept(graph: Sink, iri: str, labels: dict[str, str], kind: Node | None = None) -> URIRef:
     """A term of an EU table, with its label and its table."""
     uri = term(graph, iri, SKOS.Concept)
     table, _, code = iri.rpartition("/")
@@ -101,14 +124,14 @@ def concept(graph: Graph, iri: str, labels: dict[str, str], kind: Node | None = 
     return uri
 
 
-def language(graph: Graph, tag: str) -> URIRef:
+def language(graph: Sink, tag: str) -> URIRef:
     """A language of the EU table."""
     uri = term(graph, vocabulary.language(tag), DCTERMS.LinguisticSystem)
     graph.add((uri, SKOS.inScheme, URIRef(f"{vocabulary.AUTHORITY}language")))
     return uri
 
 
-def licence(graph: Graph, name: str) -> URIRef:
+def licence(graph: Sink, name: str) -> URIRef:
     """A licence, with its label."""
     iri, label = vocabulary.licence(name)
     uri = term(graph, iri, DCTERMS.LicenseDocument)
@@ -116,7 +139,7 @@ def licence(graph: Graph, name: str) -> URIRef:
     return uri
 
 
-def agent(graph: Graph, agent: Agent) -> URIRef:
+def agent(graph: Sink, agent: Agent) -> URIRef:
     """An organisation, with its name and kind."""
     uri = term(graph, agent.uri, FOAF.Agent)
     graph.add((uri, FOAF.name, Literal(agent.name)))
@@ -129,7 +152,7 @@ def agent(graph: Graph, agent: Agent) -> URIRef:
     return uri
 
 
-def contact(graph: Graph, of: URIRef, dataset: Dataset) -> URIRef:
+def contact(graph: Sink, of: URIRef, dataset: Dataset) -> URIRef:
     """Whom to ask about a dataset."""
     uri = term(graph, f"{of}#contact", VCARD.Kind)
     graph.add((uri, RDF.type, VCARD.Organization))
@@ -141,7 +164,7 @@ def contact(graph: Graph, of: URIRef, dataset: Dataset) -> URIRef:
     return uri
 
 
-def provenance(graph: Graph, of: URIRef, dataset: Dataset) -> URIRef:
+def provenance(graph: Sink, of: URIRef, dataset: Dataset) -> URIRef:
     """Where a dataset comes from, in words."""
     uri = term(graph, f"{of}#provenance", DCTERMS.ProvenanceStatement)
     titles = {o.feed: o.title for o in dataset.origins}
@@ -152,7 +175,7 @@ def provenance(graph: Graph, of: URIRef, dataset: Dataset) -> URIRef:
     return uri
 
 
-def rights(graph: Graph, of: URIRef, catalogue: Catalogue, dataset: Dataset) -> URIRef:
+def rights(graph: Sink, of: URIRef, catalogue: Catalogue, dataset: Dataset) -> URIRef:
     """What one may do with a dataset, in words."""
     uri = term(graph, f"{of}#rights", DCTERMS.RightsStatement)
     purposes = ", ".join(words(local_name(p)).lower() for p in dataset.purposes) or "no purpose yet"
@@ -161,16 +184,21 @@ def rights(graph: Graph, of: URIRef, catalogue: Catalogue, dataset: Dataset) -> 
     return uri
 
 
-def place(graph: Graph, of: URIRef, e: Extent) -> URIRef:
+def place(graph: Sink, of: URIRef, e: Extent) -> URIRef:
     """A box on the map."""
     uri = term(graph, f"{of}#place", DCTERMS.Location)
-    ring = ((e.west, e.south), (e.east, e.south), (e.east, e.north), (e.west, e.north), (e.west, e.south))
-    wkt = f"POLYGON(({', '.join(f'{x:g} {y:g}' for x, y in ring)}))"
-    graph.add((uri, DCAT.bbox, Literal(wkt, datatype=GSP.wktLiteral)))
+    graph.add((uri, DCAT.bbox, box(e)))
     return uri
 
 
-def period(graph: Graph, of: URIRef, start: datetime, end: datetime) -> URIRef:
+def box(e: Extent) -> Literal:
+    """A box as WKT, longitude first."""
+    ring = ((e.west, e.south), (e.east, e.south), (e.east, e.north), (e.west, e.north), (e.west, e.south))
+    wkt = f"POLYGON(({', '.join(f'{x:g} {y:g}' for x, y in ring)}))"
+    return Literal(wkt, datatype=GSP.wktLiteral)
+
+
+def period(graph: Sink, of: URIRef, start: datetime, end: datetime) -> URIRef:
     """From when to when."""
     uri = term(graph, f"{of}#period", DCTERMS.PeriodOfTime)
     graph.add((uri, DCAT.startDate, time(start)))

@@ -17,8 +17,11 @@ __all__ = [
     "AttrChange",
     "AttrTexts",
     "ChangeEvent",
+    "Members",
+    "MembersChange",
     "Op",
     "event_id",
+    "moved",
     "parse",
     "payload",
     "quoted",
@@ -40,8 +43,28 @@ class AttrChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Members:
+    """An entity's types and scopes in one state; `scope` None: it has none."""
+
+    type: tuple[str, ...]
+    scope: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MembersChange:
+    """Types and scopes before and after a change; None: there is no entity."""
+
+    was: Members | None
+    now: Members | None
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeEvent:
-    """One change of one entity. `version` counts the entity's states; a consumer drops a version it has seen."""
+    """One change of one entity. `version` counts the entity's states; a consumer drops a version it has seen.
+
+    `members`: where types or scopes changed, or come or go with the entity. Whoever decides by them on a state that is
+    past needs them as they were then.
+    """
 
     id: str
     tenant: str
@@ -53,6 +76,7 @@ class ChangeEvent:
     attrs: tuple[AttrChange, ...]
     cause: str
     v: Literal[1] = 1
+    members: MembersChange | None = None
 
 
 class AttrTexts(Protocol):
@@ -89,9 +113,10 @@ def payload(
     op: Op,
     attrs: Sequence[AttrTexts],
     cause: str,
+    members: str = "",
 ) -> bytes:
     """Write a change event from the instances' JSON texts."""
-    return text(tenant, entity, types, version, at, op, attrs, cause).encode()
+    return text(tenant, entity, types, version, at, op, attrs, cause, members).encode()
 
 
 def text(
@@ -103,8 +128,9 @@ def text(
     op: Op,
     attrs: Sequence[AttrTexts],
     cause: str,
+    members: str = "",
 ) -> str:
-    """Write what `payload` gives, as the outbox takes it."""
+    """Write what `payload` gives, as the outbox takes it; `members` is what `moved` has written."""
     instances = ",".join(
         [
             f'{{"name":{quoted(one.name)},"datasetId":{quoted(one.dataset_id)},"was":{one.was or "null"},'
@@ -124,12 +150,20 @@ def text(
             "op": op,
         }
     ).decode()
-    return f'{head[:-1]},"attrs":[{instances}],"cause":{quoted(cause)}}}'
+    return f'{head[:-1]},"attrs":[{instances}],{members}"cause":{quoted(cause)}}}'
+
+
+def moved(was: Members | None, now: Members | None) -> str:
+    """Write the change of types and scopes, as `text` takes it."""
+    return f'"members":{orjson.dumps(MembersChange(was, now)).decode()},'
 
 
 def serialise(event: ChangeEvent) -> bytes:
     """Write a change event; `parse` gives it back equal."""
-    return orjson.dumps(event)
+    found: dict[str, Any] = orjson.loads(orjson.dumps(event))
+    if event.members is None:
+        del found["members"]
+    return orjson.dumps(found)
 
 
 def parse(data: bytes | str) -> ChangeEvent:
@@ -149,9 +183,20 @@ def parse(data: bytes | str) -> ChangeEvent:
             raw["op"],
             attrs,
             raw["cause"],
+            members=_members(raw.get("members")),
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a change event: {error!r}") from error
+
+
+def _members(raw: Any) -> MembersChange | None:
+    return None if raw is None else MembersChange(_state(raw["was"]), _state(raw["now"]))
+
+
+def _state(raw: Any) -> Members | None:
+    if raw is None:
+        return None
+    return Members(tuple(raw["type"]), None if raw["scope"] is None else tuple(raw["scope"]))
 
 
 @lru_cache(maxsize=4096)

@@ -26,6 +26,7 @@ __all__ = [
     "Row",
     "Shows",
     "Tombstone",
+    "moved",
 ]
 
 SCOPE: Final = "@scope"
@@ -164,3 +165,19 @@ class Result:
     def op(self) -> change_event.Op | None:
         """The change event's `op`, None where there is no event to tell."""
         return self.outcome if self.outcome in ("created", "updated", "deleted") else None
+
+
+def moved(before: Row | None, after: Row | None) -> str:
+    """Write what became of an entity's types and scopes for its change event; nothing if they stay."""
+    if before is not None and after is not None:
+        if before.types == after.types and before.scopes == after.scopes:
+            return ""
+    elif (before is None or before.scopes is None) and (after is None or after.scopes is None):
+        return ""
+    return change_event.moved(_members(before), _members(after))
+
+
+def _members(row: Row | None) -> change_event.Members | None:
+    if row is None:
+        return None
+    return change_event.Members(tuple(row.types), None if row.scopes is None else tuple(row.scopes))

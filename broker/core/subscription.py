@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-from broker.core.change import AttrChange, ChangeEvent
+from broker.core.change import AttrChange, ChangeEvent, Members
 from broker.core.entity import Doc, dataset_of, instances
 from broker.core.match import matches
 from broker.core.query import TRUE, And, IdIn, IdPattern, Node, Or, TypeIs
@@ -149,7 +149,8 @@ def undo(after: Doc | None, event: ChangeEvent) -> Doc | None:
     if event.op == "created":
         return None
     base: Doc = {"id": event.entity, "type": list(event.types)} if after is None else after
-    return _with(base, event.attrs, backwards=True)
+    found = _with(base, event.attrs, backwards=True)
+    return found if event.members is None else _as(found, event.members.was)
 
 
 def redo(before: Doc | None, event: ChangeEvent) -> Doc | None:
@@ -157,7 +158,17 @@ def redo(before: Doc | None, event: ChangeEvent) -> Doc | None:
     if event.op == "deleted":
         return None
     base: Doc = {"id": event.entity} if before is None else before
-    return _with(base | {"type": list(event.types)}, event.attrs, backwards=False)
+    found = _with(base | {"type": list(event.types)}, event.attrs, backwards=False)
+    return found if event.members is None else _as(found, event.members.now)
+
+
+def _as(doc: Doc, members: Members | None) -> Doc:
+    """Return the entity with the types and scopes of one of its states."""
+    if members is None:
+        return doc
+    found = doc | {"type": list(members.type)}
+    found.pop("scope", None)
+    return found if members.scope is None else found | {"scope": list(members.scope)}
 
 
 def _with(doc: Doc, changes: Sequence[AttrChange], *, backwards: bool) -> Doc:

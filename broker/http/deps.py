@@ -16,6 +16,7 @@ from uuid_utils import uuid7
 from broker.core.access import Access
 from broker.core.errors import NgsiLdError, NonexistentTenant
 from broker.core.ids import DEFAULT_TENANT, parse_tenant
+from broker.http.negotiate import check_length
 from broker.http.problems import (
     Denied,
     NeedToken,
@@ -156,6 +157,7 @@ async def enter(request: Request, action: Action, *, creates: bool = False, any_
     try:
         call.tenant = parse_tenant(call.tenant_header)
         call.caller = await trust.verify(request.headers)
+        check_length(request)
         call.purpose = trust.purpose(call.caller, request.headers.get("data-purpose"))
         decision = await trust.decide(call.caller, call.purpose, action, call.tenant)
     except (TokenError, PurposeError) as error:

@@ -29,6 +29,7 @@ __all__ = [
     "UnsupportedMediaType",
     "accept",
     "body",
+    "check_length",
     "context_in_body",
     "link_context",
     "preferences",
@@ -143,11 +144,17 @@ def link_context(request: Request) -> str | None:
     return ld.link_context(headers) if headers else None
 
 
+def check_length(request: Request) -> None:
+    """Refuse a request that does not say how long its body is (6.3.2, 6.3.4), whatever else it is about."""
+    needed = request.method in ("POST", "PATCH", "PUT") or "transfer-encoding" in request.headers
+    if needed and "content-length" not in request.headers:
+        raise LengthRequired("Content-Length is missing")
+
+
 async def body(request: Request, most: int) -> Body:
     """Read and parse a request's body, after its preconditions (6.3.4); tell where its @context is (6.3.5)."""
-    length = request.headers.get("content-length")
-    if length is None:
-        raise LengthRequired("Content-Length is missing")
+    check_length(request)
+    length = request.headers.get("content-length", "0")
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     merge_patch = request.method == "PATCH" and media == "application/merge-patch+json"
     if media not in (JSON, LD_JSON) and not merge_patch:

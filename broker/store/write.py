@@ -24,6 +24,7 @@ from broker.core import patch, times
 from broker.core.entity import LOCATION
 from broker.core.errors import AlreadyExists, NgsiLdError, ResourceNotFound
 from broker.core.patch import Change, Row, Shows, Tombstone
+from broker.core.state import moved
 from broker.store import entities, history, transient
 from broker.store.pool import Conn
 
@@ -191,7 +192,15 @@ def _step(work: _Work, tenant: str, change: Change, now: datetime, guard: Guard 
     if result.op is not None:
         types = after.types if after is not None else before.types if before is not None else []
         event = change_event.text(
-            tenant, change.id, types, result.version, times.of(now), result.op, result.attrs, change.cause
+            tenant,
+            change.id,
+            types,
+            result.version,
+            times.of(now),
+            result.op,
+            result.attrs,
+            change.cause,
+            moved(before, after),
         )
         work.events.append(event)
     return Outcome(change.id, result.outcome, after.version if after else None, None, result.skipped)

@@ -166,10 +166,21 @@ async def _package_show(call: _Call) -> Any:
     wanted = call.text("id") or call.text("name_or_id")
     if not wanted:
         raise _Invalid("id: Missing value")
-    for d in call.state.ordered:
-        if wanted in (package_name(d), _id(dcat.dataset_uri(call.catalogue.base_url, d.domain, d.slug))):
-            return package(call.catalogue, d)
-    raise _NotFound("Not found")
+    found = _by_name(call).get(wanted)
+    if found is None:
+        raise _NotFound("Not found")
+    return package(call.catalogue, found)
+
+
+def _by_name(call: _Call) -> dict[str, Dataset]:
+    """Every dataset by its package's name and id; made once per reading of the store."""
+    kept: tuple[State, dict[str, Dataset]] | None = getattr(call.request.app.state, "packages", None)
+    if kept is None or kept[0] is not call.state:
+        base = call.catalogue.base_url
+        found = {package_name(d): d for d in call.state.ordered}
+        found |= {_id(dcat.dataset_uri(base, d.domain, d.slug)): d for d in call.state.ordered}
+        kept = call.request.app.state.packages = (call.state, found)
+    return kept[1]
 
 
 async def _with_resources(call: _Call) -> Any:

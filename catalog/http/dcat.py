@@ -13,7 +13,8 @@ from starlette.concurrency import run_in_threadpool
 
 from catalog import dcat
 from catalog.catalogue import Reader, State
-from catalog.http.lookup import find_dataset, no_domain, reader_of
+from catalog.fragments import Fragments
+from catalog.http.lookup import find_dataset, no_domain, page_of, reader_of
 from catalog.http.negotiate import choose
 from catalog.http.problems import Problem
 from catalog.serialize import FORMS, write
@@ -26,7 +27,7 @@ _SUFFIXES: Final = {"ttl": "text/turtle", "jsonld": "application/ld+json", "rdf"
 _HTML: Final = "text/html"
 _PAGE: Final = 20
 
-Limit = Annotated[int, Query(ge=1, le=500, description="datasets on a page")]
+Limit = Annotated[int, Query(ge=1, le=100, description="datasets on a page")]
 After = Annotated[str, Query(max_length=400, description="id of the last dataset of the page before")]
 
 
@@ -42,8 +43,11 @@ def _media(request: Request) -> str:
     return media
 
 
-async def _rdf(request: Request, graph: Callable[[], Graph], media: str, links: str = "") -> Response:
-    body = await run_in_threadpool(lambda: write(graph(), media))
+async def _rdf(request: Request, graph: Callable[[], Graph], media: str) -> Response:
+    return _answer(request, await run_in_threadpool(lambda: write(graph(), media)), media)
+
+
+def _answer(request: Request, body: bytes, media: str, links: str = "") -> Response:
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {"Vary": "Accept", "ETag": tag, "Cache-Control": "no-cache"} | ({"Link": links} if links else {})
     if tag in request.headers.get("if-none-match", ""):
@@ -87,9 +91,9 @@ async def _page(request: Request, path: str, media: str, limit: int, after: str)
     page = dcat.Page(shown, len(state.ordered), address(after), address(""), following)
     whole = not after and following is None
     links = f'<{following}>; rel="next"' if following else ""
-    if whole:
-        return await _rdf(request, lambda: dcat.catalog_graph(catalogue), media)
-    return await _rdf(request, lambda: dcat.page_graph(catalogue, page), media, links)
+    fragments: Fragments = request.app.state.fragments
+    body = await run_in_threadpool(fragments.write, catalogue, shown, media, None if whole else page)
+    return _answer(request, body, media, links)
 
 
 @router.get("/catalog/datasets/{domain}/{slug}")
@@ -99,7 +103,7 @@ async def dataset(request: Request, domain: str, slug: str) -> Response:
     reader, state = await _read(request)
     found = find_dataset(state, domain, slug)
     if media == _HTML:
-        return _to_page(f"/domains/{domain}#{slug}")
+        return _to_page(page_of(state, found))
     return await _rdf(request, lambda: dcat.dataset_graph(reader.catalogue(state), found), media)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -13,13 +13,15 @@ from catalog.city import City, read_city
 from catalog.harvest import FEED, MEASUREMENT, PLATFORM
 from catalog.http.lookup import find_view, json_answer, reader_of
 from catalog.http.problems import Problem
+from catalog.mqa import DIMENSIONS, rating
 from catalog.portal.badge import badge
 from catalog.portal.changes import atom
 from catalog.portal.view import readiness_json
 from catalog.reading import sources
 from catalog.settings import Settings
-from catalog.store import keys, rounds
+from catalog.store import keys, rounds, scores
 from catalog.store.rounds import Series
+from catalog.store.scores import Scored
 from policies.domains import CityFileError
 
 __all__ = ["router"]
@@ -36,15 +38,15 @@ def _settings(request: Request) -> Settings:
 async def readiness(request: Request) -> Response:
     """Every domain's verdict with its evidence, and where an outsider finds what it rests on."""
     reader, settings = reader_of(request), _settings(request)
-    now = datetime.now(UTC)
-    views = (await reader.state()).views(now)
+    now, state = datetime.now(UTC), await reader.state()
     where = sources(settings.catalog_url, settings.broker_for_others)
+    domains = await run_in_threadpool(lambda: [readiness_json(v, history=False) for v in state.views(now)])
     return json_answer(
         {
             "city": reader.city.name,
             "at": now,
-            "governed": sum(v.governed for v in views),
-            "domains": [readiness_json(v, history=False) for v in views],
+            "governed": state.governed(now),
+            "domains": domains,
             "evidenceTtl": settings.evidence_ttl_s,
             "interval": settings.assess_interval_s,
             "services": sorted(reader.city.machinery),
@@ -101,15 +103,32 @@ async def readiness_history(request: Request, domain: str, days: Annotated[int, 
 
 @router.get("/quality/{domain}")
 async def quality(request: Request, domain: str, days: Annotated[int, Query(ge=1, le=3660)] = 30) -> Response:
-    """The measured quality of a domain's feeds with its history, and the targets with their reasons."""
+    """The measured quality of a domain's feeds and of its datasets' metadata with their history, and the targets."""
     state = await reader_of(request).state()
     find_view(state, domain)
     (facts,) = (r.harvest.domain for r in state.records if r.harvest.domain.name == domain)
+    since = datetime.now(UTC) - timedelta(days=days)
     async with request.app.state.pool.acquire() as conn:
-        found = await rounds.quality_history(conn, domain, datetime.now(UTC) - timedelta(days=days))
+        found = await rounds.quality_history(conn, domain, since)
+        scored = await scores.history(conn, domain, since)
     reasons = dict(facts.target_reasons)
     targets = {name: {"value": value, "reason": reasons.get(name)} for name, value in facts.targets}
-    return json_answer({"domain": domain, "targets": targets, "series": _series(found)})
+    body = {"domain": domain, "targets": targets, "series": _series(found)}
+    return json_answer(body | {"metadata": [_scored(id_, each) for id_, each in scored.items()]})
+
+
+def _scored(id_: str, each: Sequence[Scored]) -> dict[str, Any]:
+    """A dataset's metadata quality: of 405 points, by dimension, what is lost, and its history."""
+    last = each[-1].score
+    return {
+        "dataset": id_,
+        "value": last.total,
+        "of": 405,
+        "rating": rating(last.total),
+        "dimensions": {name: last.dimension(name) for name in DIMENSIONS},
+        "lost": last.lost,
+        "points": [{"value": s.score.total, "from": s.first_at, "to": s.last_at} for s in each],
+    }
 
 
 def _series(found: Mapping[tuple[str, str], list[Series]]) -> list[dict[str, Any]]:
@@ -165,8 +184,12 @@ async def badge_of(request: Request, domain: str) -> Response:
 async def changes(request: Request) -> Response:
     """Every change of any domain's verdict, the newest first."""
     reader = reader_of(request)
-    views = (await reader.state()).views(datetime.now(UTC))
-    body = atom(reader.city.name, _settings(request).catalog_url.rstrip("/"), "/changes.atom", views)
+    state, base_url = await reader.state(), _settings(request).catalog_url.rstrip("/")
+
+    def write() -> bytes:
+        return atom(reader.city.name, base_url, "/changes.atom", state.views(datetime.now(UTC)))
+
+    body = await run_in_threadpool(write)
     return Response(body, media_type="application/atom+xml", headers={"Cache-Control": "no-cache"})
 
 

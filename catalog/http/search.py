@@ -8,8 +8,9 @@ from xml.sax.saxutils import escape
 from fastapi import APIRouter, Query, Request, Response
 
 from catalog import dcat, vocabulary
+from catalog.catalogue import State
 from catalog.dataset import Catalogue, Dataset
-from catalog.http.lookup import find_dataset, json_answer, reader_of
+from catalog.http.lookup import find_dataset, json_answer, page_of, reader_of
 from catalog.http.problems import Problem
 from catalog.portal.render import page, wants_page
 from catalog.store import search
@@ -41,7 +42,7 @@ async def find(
         found = await search.search(conn, search.Query(q, given, sort, limit, offset))
     state = await reader.state()
     catalogue = reader.catalogue(state)
-    hits = [_hit(catalogue, d) for i in found.ids if (d := state.find(i)) is not None]
+    hits = [_hit(state, catalogue, d) for i in found.ids if (d := state.find(i)) is not None]
     body = {"query": q, "total": found.total, "offset": offset, "limit": limit, "hits": hits}
     body |= {"facets": {name: _facet(name, found.facets[name]) for name in FACETS}}
     if wants_page(request):
@@ -55,11 +56,11 @@ def _facet(name: str, counts: dict[str, int]) -> list[dict[str, Any]]:
     return [{"value": value, "label": labels.get(value, value), "count": n} for value, n in counts.items()]
 
 
-def _hit(catalogue: Catalogue, d: Dataset) -> dict[str, Any]:
+def _hit(state: State, catalogue: Catalogue, d: Dataset) -> dict[str, Any]:
     return {
         "id": d.id,
         "uri": dcat.dataset_uri(catalogue.base_url, d.domain, d.slug),
-        "page": f"/domains/{d.domain}#{d.slug}",
+        "page": page_of(state, d),
         "title": d.title,
         "description": d.description,
         "domain": d.domain,

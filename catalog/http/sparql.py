@@ -8,13 +8,12 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from catalog import dcat
 from catalog.catalogue import State
 from catalog.dataset import Catalogue
+from catalog.fragments import Fragments
 from catalog.http.lookup import reader_of
 from catalog.http.negotiate import choose
 from catalog.http.problems import Problem
-from catalog.serialize import write
 from catalog.sparql import Engine, QueryError, QueryTimeout
 
 __all__ = ["Endpoint", "router"]
@@ -37,8 +36,8 @@ _FRESH_S: Final = 30.0
 class Endpoint:
     """The engine and the graph that it was given, which is written anew at most every half minute."""
 
-    def __init__(self, timeout_s: float) -> None:
-        self.engine = Engine(timeout_s)
+    def __init__(self, timeout_s: float, fragments: Fragments) -> None:
+        self.engine, self._fragments = Engine(timeout_s), fragments
         self._turtle = b""
         self._mark: object = None
         self._until = 0.0
@@ -46,7 +45,8 @@ class Endpoint:
     async def graph(self, state: State, catalogue: Catalogue) -> tuple[object, bytes]:
         """The whole catalog as Turtle, and a mark that changes with it."""
         if self._mark is None or (self._mark is not state and self._until <= time.monotonic()):
-            self._turtle = await run_in_threadpool(lambda: write(dcat.catalog_graph(catalogue), "text/turtle"))
+            whole = (catalogue, catalogue.datasets, "text/turtle", None)
+            self._turtle = await run_in_threadpool(self._fragments.write, *whole)
             self._mark, self._until = state, time.monotonic() + _FRESH_S
         return self._mark, self._turtle
 

@@ -13,7 +13,19 @@ from catalog.store.rounds import Change, DomainRecord
 from catalog.vocabulary import licence_label
 from catalog.wording import duration, exact_percent, percent
 
-__all__ = ["DomainView", "GateView", "Segment", "domain_view", "evidence_json", "readiness_json", "timeline"]
+__all__ = [
+    "SHOWN",
+    "DomainView",
+    "GateView",
+    "Segment",
+    "domain_view",
+    "evidence_json",
+    "readiness_json",
+    "timeline",
+]
+
+SHOWN = 20
+"""Datasets on a domain's page."""
 
 _LABELS = {
     "owner": "Owner",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from pydantic import TypeAdapter
@@ -16,14 +16,29 @@ from catalog.store.connect import Conn
 from catalog.store.named import statement
 from catalog.wording import floored
 
-__all__ = ["Change", "DomainRecord", "Series", "Sign", "load", "quality_history", "runs", "save"]
+__all__ = [
+    "Change",
+    "DomainRecord",
+    "Rows",
+    "Series",
+    "Sign",
+    "fetch",
+    "load",
+    "quality_history",
+    "records",
+    "runs",
+    "save",
+]
 
 Sign: TypeAlias = Callable[[Verdict, int], str]
 """Signs a verdict and its version: a compact JWS."""
 
 _HARVEST = TypeAdapter(Harvest)
 _EVIDENCE = TypeAdapter(Evidence)
-_COLUMNS = tuple(field.name for field in fields(Evidence))
+_STORED = datetime.fromtimestamp(0, UTC)
+"""What stands for a harvest's time inside its facts, so that equal facts are equal text; the time has a column."""
+
+_MOST_VERDICTS = 20_000
 _ORDER = {name: i for i, (name, _) in enumerate(GATES)}
 
 
@@ -52,13 +67,25 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class DomainRecord:
-    """All that is stored of one domain. `verdict` is as it was assessed; judge it with `readiness.status_at`."""
+    """All that is stored of one domain. `verdict` is as it was assessed; judge it with `readiness.status_at`. `facts`
+    is the harvest as it is stored, by which one can tell whether it has changed."""
 
     harvest: Harvest
     issued: datetime
     verdict: Verdict
     since: datetime | None
     history: tuple[Change, ...]
+    facts: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """One reading of the store, not yet made into values."""
+
+    harvests: Sequence[Any]
+    evidence: Sequence[Any]
+    verdicts: Sequence[Any]
+    scores: dict[str, int]
 
 
 async def save(
@@ -67,7 +94,7 @@ async def save(
     """Store one round in one transaction; return the domains whose verdict changed. A domain not given is forgotten,
     its evidence and verdicts stay."""
     facts = [
-        {"domain": h.domain.name, "position": i, "facts": _HARVEST.dump_python(h, mode="json")}
+        {"domain": h.domain.name, "position": i, "facts": _HARVEST.dump_python(replace(h, at=_STORED), mode="json")}
         for i, h in enumerate(harvests)
     ]
     evidence = [_EVIDENCE.dump_python(e, mode="json") for v in verdicts for e in v.gates]
@@ -102,30 +129,48 @@ async def _save_quality(conn: Conn, harvests: Sequence[Harvest], at: datetime) -
 
 
 async def load(conn: Conn, versions: int = 200) -> list[DomainRecord]:
-    """Every domain of the last round in the city's order, with at most `versions` of its newest verdicts."""
+    """Every domain of the last round in the city's order, with at most `versions` of its newest verdicts, and fewer
+    where there are very many domains."""
+    return records(await fetch(conn, versions))
+
+
+async def fetch(conn: Conn, versions: int = 200) -> Rows:
+    """Read what `records` makes into values."""
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         rows = await conn.fetch(statement("load_harvests"))
         names = [row["domain"] for row in rows]
         found = await conn.fetch(statement("load_evidence"), names)
-        said = await conn.fetch(statement("load_verdicts"), names, versions)
-    evidence: dict[str, list[Evidence]] = {name: [] for name in names}
-    for row in found:
+        most = max(5, min(versions, _MOST_VERDICTS // max(1, len(names))))
+        said = await conn.fetch(statement("load_verdicts"), names, most)
+        scores = await conn.fetch("SELECT dataset, total FROM catalog.scores WHERE current")
+    return Rows(rows, found, said, {row["dataset"]: row["total"] for row in scores})
+
+
+def records(rows: Rows, known: Mapping[str, DomainRecord] | None = None) -> list[DomainRecord]:
+    """The domains of one reading. What a `known` record says in the same words is not read again. This takes CPU time
+    and no connection, so that it may be done in a thread."""
+    evidence: dict[str, list[Evidence]] = {row["domain"]: [] for row in rows.harvests}
+    for row in rows.evidence:
         evidence[row["domain"]].append(_evidence(row))
-    history: dict[str, list[Change]] = {name: [] for name in names}
-    for row in said:
+    history: dict[str, list[Change]] = {name: [] for name in evidence}
+    for row in rows.verdicts:
         history[row["domain"]].append(_change(row))
-    return [_record(row, evidence[row["domain"]], history[row["domain"]]) for row in rows]
+    names = known or {}
+    return [_record(r, evidence[r["domain"]], history[r["domain"]], names.get(r["domain"])) for r in rows.harvests]
 
 
-def _record(row: Any, evidence: list[Evidence], history: list[Change]) -> DomainRecord:
+def _record(row: Any, evidence: list[Evidence], history: list[Change], known: DomainRecord | None) -> DomainRecord:
+    same = known is not None and known.facts == row["facts"]
+    harvest = known.harvest if known is not None and same else _HARVEST.validate_json(row["facts"])
     gates = tuple(sorted((e for e in evidence if e.gate in _ORDER), key=lambda e: _ORDER[e.gate]))
     last = history[-1].last_at if history else row["at"]
     return DomainRecord(
-        _HARVEST.validate_python(row["facts"]),
+        replace(harvest, at=row["at"]),
         row["first_at"],
         Verdict(row["domain"], last, gates),
         _since(history),
         tuple(history),
+        row["facts"],
     )
 
 
@@ -140,21 +185,7 @@ def _since(history: Sequence[Change]) -> datetime | None:
 
 
 def _evidence(row: Any) -> Evidence:
-    names = (
-        "domain",
-        "gate",
-        "value",
-        "target",
-        "unit",
-        "at",
-        "expires",
-        "source",
-        "method",
-        "passed",
-        "reason",
-        "why",
-    )
-    return Evidence(*(row[name] for name in names))
+    return Evidence(*row)  # the columns are selected in the order of the members
 
 
 def _change(row: Any) -> Change:

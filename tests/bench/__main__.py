@@ -16,7 +16,7 @@ from rich.table import Table
 
 from docker.local.stack import LOCAL
 
-NAMES = ("retrieve", "pages", "batch", "update", "jsonld", "ingest", "policy", "million", "temporal")
+NAMES = ("retrieve", "pages", "batch", "update", "jsonld", "ingest", "policy", "million", "temporal", "catalog")
 
 
 def main(

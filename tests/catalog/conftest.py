@@ -43,7 +43,7 @@ from tests.fixtures.broker import broker_process, free_port
 from tests.fixtures.browser import chromium
 from tests.fixtures.postgres import Database
 
-__all__ = ["City", "chromium", "governed"]
+__all__ = ["City", "assessing", "chromium", "governed", "started"]
 
 NS = "https://datapolis.example/ns#"
 DQV = "http://www.w3.org/ns/dqv#"
@@ -200,13 +200,20 @@ def vehicle(n: int) -> dict[str, Any]:
 def governed(pg_module: Database, opa: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
     """The sample city's broker, issuer and catalog, with mobility in good order."""
     folder = tmp_path_factory.mktemp("catalog")
-    city = _city(folder)
+    with started(pg_module, opa, folder, _city(folder)) as found:
+        found.in_good_order()
+        yield found
+
+
+@contextmanager
+def started(database: Database, opa: str, folder: Path, city: Path) -> Iterator[City]:
+    """A city's broker, issuer and catalog, its domains and agreements in force, until the block ends."""
     ports = {name: free_port() for name in ("issuer", "catalog")}
     issuer, catalog = (f"http://127.0.0.1:{ports[name]}" for name in ("issuer", "catalog"))
     secrets = client_secrets(folder, open_city(city).city.clients)
     environment = {
         **{name: os.environ[name] for name in ("PATH", "LANG", "HOME", "TZ") if name in os.environ},
-        **pg_module.environment(),
+        **database.environment(),
         "DATAPOLIS_ACCESS": "governed",
         "DATAPOLIS_OPA_URL": opa,
         "DATAPOLIS_ISSUER": issuer,
@@ -221,18 +228,25 @@ def governed(pg_module: Database, opa: str, tmp_path_factory: pytest.TempPathFac
     }
     for command in ("domains", "agreements"):
         subprocess.run(
-            [sys.executable, "-m", "policies", command, "apply"], env=environment, cwd=ROOT, check=True, timeout=60
+            [sys.executable, "-m", "policies", command, "apply"], env=environment, cwd=ROOT, check=True, timeout=600
         )
     with (
         _process(("policies", "issuer"), environment, f"{issuer}/health/ready"),
-        broker_process(pg_module, environment) as broker,
+        broker_process(database, environment) as broker,
     ):
         environment["DATAPOLIS_BROKER_URL"] = broker.url
         with _process(("catalog", "serve"), environment, f"{catalog}/health/ready"):
             token = _token(issuer, "steward", secrets["steward"])
-            found = City(broker.url, catalog, environment, token, pg_module)
-            found.in_good_order()
-            yield found
+            yield City(broker.url, catalog, environment, token, database)
+
+
+@contextmanager
+def assessing(city: City, **settings: str) -> Iterator[str]:
+    """The assessor at work, as `catalog assess` runs it, until the block ends; where its metrics are."""
+    port = free_port()
+    environment = city.environment | {"DATAPOLIS_ADMIN_PORT": str(port)} | settings
+    with _process(("catalog", "assess"), environment, f"http://127.0.0.1:{port}/health/ready"):
+        yield f"http://127.0.0.1:{port}"
 
 
 def _city(folder: Path) -> Path:
@@ -258,7 +272,7 @@ def _process(command: tuple[str, ...], environment: dict[str, str], ready: str) 
     """Run a process of ours until the block ends."""
     process = subprocess.Popen([sys.executable, "-m", *command], env=environment, cwd=ROOT)
     try:
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while not _answers(ready):
             if process.poll() is not None or time.monotonic() > end:
                 pytest.fail(f"{' '.join(command)} did not become ready ({process.poll()})", pytrace=False)

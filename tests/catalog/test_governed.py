@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree
 
@@ -20,8 +16,7 @@ from rdflib.compare import isomorphic
 
 from catalog.check import check
 from catalog.document import parse
-from policies.agreements.lifecycle import change_status
-from policies.store.connect import connect
+from tests.catalog.breaking import declared_without, without_agreement
 from tests.catalog.conftest import VEHICLE, City, vehicle
 
 RECEIPT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}:\S{40,}")
@@ -110,47 +105,20 @@ def test_quality_below_target_reverts_the_verdict(governed: City) -> None:
 
 def test_a_type_without_agreement_reverts_the_verdict(governed: City) -> None:
     """With every reading agreement suspended the policy gate names the type; active again, it passes."""
-    uids = [a["uid"] for a in governed.get("/trust/terms/mobility")["agreements"]]
     governed.in_good_order()
-    steps: tuple[Literal["suspended", "active"], ...] = ("suspended", "active")
-    for status in steps:
-        asyncio.run(_set_all(governed, uids, status))
+    with without_agreement(governed):
         found = governed.assess()["mobility"]
-        assert ("policy" in found["failing"]) is (status == "suspended")
-        if status == "suspended":
-            assert _gate(found, "policy")["reason"] == "No agreement in force covers Vehicle."
+        assert found["failing"] == ["policy"]
+        assert _gate(found, "policy")["reason"] == "No agreement in force covers Vehicle."
     governed.in_good_order()
     assert governed.assess()["mobility"]["failing"] == []
-
-
-async def _set_all(city: City, uids: list[str], status: Literal["suspended", "active"]) -> None:
-    conn = await connect(city.database.dsn("policies"))
-    try:
-        for uid in uids:
-            await change_status(conn, uid, status, "urn:party:steward", "a test of the policy gate")
-    finally:
-        await conn.close()
-
-
-@contextmanager
-def _declared_without(city: City, member: str) -> Iterator[None]:
-    """The domain's file with one member taken out, for a while."""
-    path = Path(city.environment["DATAPOLIS_CITY"]) / "domains" / "mobility.yaml"
-    text = path.read_text()
-    path.write_text("".join(line for line in text.splitlines(True) if not line.startswith(f"{member}:")))
-    city.apply_domains()
-    try:
-        yield
-    finally:
-        path.write_text(text)
-        city.apply_domains()
 
 
 @pytest.mark.parametrize("member", ["steward", "licence", "owner", "retention"])
 def test_a_declaration_taken_back_reverts_the_verdict(governed: City, member: str) -> None:
     """Within one round, with that gate and no other; it recovers when the line is back."""
     governed.in_good_order()
-    with _declared_without(governed, member):
+    with declared_without(governed, member):
         assert governed.assess()["mobility"]["failing"] == [member]
     assert governed.assess()["mobility"]["failing"] == []
 

@@ -13,13 +13,14 @@ from typing import Any
 import asyncpg
 import ckanapi
 import pytest
-from rdflib import DCAT, RDF, Graph, URIRef
+from rdflib import DCAT, RDF, Graph
 
 from broker.core.egress import ranges
 from catalog.mqa import Score, measure
 from catalog.rdf import HYDRA
 from policies.egress import session
 from tests.catalog.conftest import City
+from tests.catalog.harvesting import ask, next_page
 
 ALL = [
     "environment/AirQualityObserved",
@@ -31,9 +32,7 @@ ALL = [
 
 
 def _turtle(url: str) -> Graph:
-    request = urllib.request.Request(url, headers={"Accept": "text/turtle"})  # noqa: S310 - our own process
-    with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
-        return Graph().parse(data=answer.read(), format="turtle")
+    return Graph().parse(data=ask(url, "text/turtle").body, format="turtle")
 
 
 def _walk(city: City, limit: int) -> list[str]:
@@ -42,9 +41,7 @@ def _walk(city: City, limit: int) -> list[str]:
     while following:
         graph = _turtle(following)
         found += sorted(str(d).partition("/datasets/")[2] for d in graph.subjects(RDF.type, DCAT.Dataset))
-        view = next(graph.subjects(RDF.type, HYDRA.PartialCollectionView), None)
-        after = graph.value(view, HYDRA.next) if view else None
-        following = str(after) if isinstance(after, URIRef) else None
+        following = next_page(graph)
     return found
 
 

@@ -6,106 +6,56 @@ signed with the catalog's own key.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
 from catalog.evidence import Verdict, evidence_of
 from catalog.sign import VerdictKey
-from policies.agreements.lifecycle import change_status
-from policies.store.connect import connect
-from tests.catalog.conftest import City
+from tests.catalog.breaking import declared_without, feed_stopped, quality, tamper, unknown_origin, without_agreement
+from tests.catalog.conftest import City, assessing
 
 
 def _all_hold(city: City, mobility: str) -> None:
     assert city.verify() == (["environment: not yet", f"mobility: {mobility}", "requests: not yet"], [])
 
 
-@contextmanager
-def _feed_stopped(city: City) -> Iterator[None]:
-    city.feed("buses", "mobility", datetime.now(UTC) - timedelta(minutes=5), received=30, mapped=30, rejected=0)
-    yield
-
-
-@contextmanager
-def _quality(city: City, dimension: str) -> Iterator[None]:
-    city.quality("buses", "mobility", 0.5, dimension)
-    yield
-
-
-@contextmanager
-def _undeclared(city: City, member: str) -> Iterator[None]:
-    path = Path(city.environment["DATAPOLIS_CITY"]) / "domains" / "mobility.yaml"
-    text = path.read_text()
-    path.write_text("".join(line for line in text.splitlines(True) if not line.startswith(f"{member}:")))
-    city.apply_domains()
-    try:
-        yield
-    finally:
-        path.write_text(text)
-        city.apply_domains()
-
-
-@contextmanager
-def _unknown_origin(city: City) -> Iterator[None]:
-    path = Path(city.environment["DATAPOLIS_CITY"]) / "feeds" / "buses.yaml"
-    text = path.read_text()
-    path.unlink()
-    try:
-        yield
-    finally:
-        path.write_text(text)
-
-
-@contextmanager
-def _without_agreement(city: City) -> Iterator[None]:
-    uids = [a["uid"] for a in city.get("/trust/terms/mobility")["agreements"]]
-    asyncio.run(_set_all(city, uids, active=False))
-    try:
-        yield
-    finally:
-        asyncio.run(_set_all(city, uids, active=True))
-
-
-async def _set_all(city: City, uids: list[str], *, active: bool) -> None:
-    conn = await connect(city.database.dsn("policies"))
-    try:
-        for uid in uids:
-            await change_status(conn, uid, "active" if active else "suspended", "urn:party:steward", "a test")
-    finally:
-        await conn.close()
-
-
 BREAKS: dict[str, tuple[Callable[[City], AbstractContextManager[None]], str, str]] = {
-    "feed stopped": (_feed_stopped, "freshness", "Nothing has arrived for 5 minutes; the objective is 30 seconds."),
-    "incomplete": (lambda c: _quality(c, "completeness"), "completeness", "buses is 50% complete; the target is 95%."),
-    "late": (lambda c: _quality(c, "timeliness"), "timeliness", "buses is 50% timely; the target is 90%."),
-    "invalid": (lambda c: _quality(c, "validity"), "validity", "buses is 50% valid; the target is 98%."),
-    "repeated": (lambda c: _quality(c, "uniqueness"), "uniqueness", "buses is 50% unique; the target is 99%."),
-    "no steward": (lambda c: _undeclared(c, "steward"), "steward", "No steward is named who looks after this data."),
-    "no owner": (lambda c: _undeclared(c, "owner"), "owner", "Nobody is named as the owner of this data."),
+    "feed stopped": (feed_stopped, "freshness", "Nothing has arrived for 5 minutes; the objective is 30 seconds."),
+    "incomplete": (lambda c: quality(c, "completeness"), "completeness", "buses is 50% complete; the target is 95%."),
+    "late": (lambda c: quality(c, "timeliness"), "timeliness", "buses is 50% timely; the target is 90%."),
+    "invalid": (lambda c: quality(c, "validity"), "validity", "buses is 50% valid; the target is 98%."),
+    "repeated": (lambda c: quality(c, "uniqueness"), "uniqueness", "buses is 50% unique; the target is 99%."),
+    "no steward": (
+        lambda c: declared_without(c, "steward"),
+        "steward",
+        "No steward is named who looks after this data.",
+    ),
+    "no owner": (lambda c: declared_without(c, "owner"), "owner", "Nobody is named as the owner of this data."),
     "no licence": (
-        lambda c: _undeclared(c, "licence"),
+        lambda c: declared_without(c, "licence"),
         "licence",
         "No licence is set, so nobody can tell what they may do with it.",
     ),
     "no purposes": (
-        lambda c: _undeclared(c, "purposes"),
+        lambda c: declared_without(c, "purposes"),
         "purposes",
         "No purpose is set for which this data may be used.",
     ),
-    "no retention": (lambda c: _undeclared(c, "retention"), "retention", "No rule says how long this data is kept."),
-    "no policy": (_without_agreement, "policy", "No agreement in force covers Vehicle."),
-    "unknown origin": (_unknown_origin, "provenance", "buses delivers data, but is not declared."),
+    "no retention": (
+        lambda c: declared_without(c, "retention"),
+        "retention",
+        "No rule says how long this data is kept.",
+    ),
+    "no policy": (without_agreement, "policy", "No agreement in force covers Vehicle."),
+    "unknown origin": (unknown_origin, "provenance", "buses delivers data, but is not declared."),
 }
 
 
@@ -126,21 +76,14 @@ def test_each_evidence_broken_reverts_the_verdict_and_an_outsider_agrees(governe
 
 
 def _tamper(city: City, statement: str, *values: Any) -> None:
-    async def run() -> None:
-        conn = await asyncpg.connect(city.database.dsn("catalog"))
-        try:
-            await conn.execute(statement, *values)
-        finally:
-            await conn.close(timeout=5)
-
-    asyncio.run(run())
+    tamper(city, statement, *values)
     time.sleep(0.6)  # the catalog's readers share one reading for half a second
 
 
 def test_a_figure_changed_in_the_database_is_found(governed: City) -> None:
     """The verdict is shown as governed, but that is not what was signed, nor what the feed reports."""
     governed.in_good_order()
-    with _quality(governed, "validity"):
+    with quality(governed, "validity"):
         governed.assess()
         _tamper(
             governed,
@@ -164,7 +107,7 @@ def test_a_figure_changed_in_the_database_is_found(governed: City) -> None:
 def test_a_lie_signed_with_the_catalogs_own_key_is_found(governed: City) -> None:
     """The signature is good, the figure is not: the sources say otherwise."""
     governed.in_good_order()
-    with _quality(governed, "validity"):
+    with quality(governed, "validity"):
         shown = governed.assess()["mobility"]
         gates = tuple(evidence_of(e) for e in shown["gates"])
         lie = tuple(replace(e, passed=True, value=0.995, reason="Fine.") if e.gate == "validity" else e for e in gates)
@@ -209,3 +152,34 @@ def test_a_verdict_of_another_key_is_found(governed: City, tmp_path: Path) -> No
 def test_where_no_catalog_answers_it_says_so(governed: City) -> None:
     """Exit 2 and the address."""
     assert governed.run("catalog", "verify", governed.broker, expect=2) == ""
+
+
+def test_a_tampered_verdict_is_found_by_the_command(governed: City) -> None:
+    """Stored between two rounds of an assessor that works seldom; its next start puts it right."""
+    governed.in_good_order()
+    ahead = datetime.now(UTC) + timedelta(minutes=10)  # so that freshness outlasts the commands on a slow machine
+    governed.feed("buses", "mobility", ahead, received=30, mapped=30, rejected=0)
+    command = ("catalog", "verify", governed.catalog, "--wait", "1")
+    with quality(governed, "validity"), assessing(governed, DATAPOLIS_ASSESS_INTERVAL_S="600"):
+        _wait_for(governed, ["validity"])
+        assert "mobility: not yet. Holds." in governed.run(*command)
+        tamper(
+            governed,
+            "UPDATE catalog.evidence SET passed = true, value = '0.995', reason = 'Every feed is valid.' "
+            "WHERE current AND domain = 'mobility' AND gate = 'validity'",
+        )
+        _wait_for(governed, [])
+        said = governed.run(*command, expect=1)
+        assert "mobility: governed. DOES NOT HOLD" in said
+        assert "signature: it is shown as governed, but what was signed says not yet" in said
+        assert "validity: it is shown as passed, but: buses is 50% valid; the target is 98%." in said
+    governed.in_good_order()
+    governed.assess()
+    assert "mobility: governed. Holds." in governed.run(*command)
+
+
+def _wait_for(city: City, failing: list[str]) -> None:
+    end = time.monotonic() + 60
+    while (found := city.get("/readiness/mobility"))["failing"] != failing:
+        assert time.monotonic() < end, found["reason"]
+        time.sleep(0.1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.fixtures.broker import Api
+from tests.fixtures.governed import Governed
 
 ERRORS = "https://uri.etsi.org/ngsi-ld/errors/"
 ENTITY = {"id": "urn:x:1", "type": "T"}
@@ -27,6 +28,25 @@ async def test_411_without_content_length(api: Api) -> None:
         headers={"Content-Type": "application/json", "NGSILD-Tenant": str(api.tenant)},
     ) as answer:
         assert (answer.status, await answer.read()) == (411, b"")
+
+
+async def test_411_comes_before_the_tenant_and_the_decision(governed: Governed) -> None:
+    """Whatever the request targets; it is on record like every other (6.3.2, 6.3.4)."""
+
+    async def chunks() -> object:
+        yield b"{}"
+
+    for tenant in (None, "nosuchtenant"):
+        named = {} if tenant is None else {"NGSILD-Tenant": tenant}
+        async with governed.api.http.post(
+            f"{governed.api.url}/ngsi-ld/v1/entities",
+            data=chunks(),
+            headers={"Content-Type": "application/json", **named},
+        ) as answer:
+            assert (answer.status, await answer.read()) == (411, b"")
+            assert "Datapolis-Audit" in answer.headers
+        refused = await governed.api.call("POST", "/entities", ENTITY, named)
+        assert refused.status == 401
 
 
 async def test_413_for_a_body_that_is_too_long(api: Api) -> None:

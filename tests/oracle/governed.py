@@ -17,7 +17,7 @@ from policies.city import open_city
 from policies.store.connect import connect
 from tests.fixtures.governed import DEFAULT_SCHEMA, Governed
 from tests.oracle.heard import read
-from tests.oracle.law import MEMBERS, Agreement, Rule, World
+from tests.oracle.law import MEMBERS, Agreement, Caller, Rule, World
 from tests.oracle.over_time import moment
 from tests.oracle.request import Request
 from tests.oracle.speech import NS, full, path_of, polygon, query_text
@@ -38,7 +38,7 @@ def write_city(folder: Path, parties: Sequence[str]) -> Path:
     """Write the city folder that declares what the worlds speak of."""
     (folder / "domains").mkdir(parents=True)
     (folder / "agreements").mkdir()
-    names = [*"ABCD", *(name for name in ATTRIBUTES if name != "location"), "accuracy"]
+    names = [*"ABCDW", *(name for name in ATTRIBUTES if name != "location"), "accuracy"]
     (folder / "context.jsonld").write_text(json.dumps({"@context": {name: NS + name for name in names}}))
     city = {
         "name": "Oracle",
@@ -48,7 +48,7 @@ def write_city(folder: Path, parties: Sequence[str]) -> Path:
         "parties": {"urn:party:city": "City"} | {party: party for party in parties},
     }
     (folder / "city.yaml").write_text(yaml.safe_dump(city))
-    for name, types in DOMAINS.items():
+    for name, types in {**DOMAINS, "witness": ("W",)}.items():
         domain = {
             "name": name,
             "title": {"en": name},
@@ -75,6 +75,8 @@ def _rule(rule: Rule) -> dict[str, Any]:
         target["aggregate_only"] = True
     if rule.hourly:
         target["resolution"] = {"time": "PT1H"}
+    if "publish" in rule.actions:
+        target["feeds"] = ["hand"]
     if rule.window is not None:
         target["window"] = dict(zip(("from", "to"), rule.window, strict=True))
     constraint: list[dict[str, Any]] = []
@@ -133,7 +135,7 @@ class Stage:
     """Where worlds are played: a governed broker whose city is the worlds' own."""
 
     def __init__(self, governed: Governed, city: Path) -> None:
-        self._governed = governed
+        self.governed = governed
         self._city = city
         self._headers: dict[Any, dict[str, str]] = {}
 
@@ -144,7 +146,7 @@ class Stage:
             path.unlink()
         for n, agreement in enumerate(world.agreements):
             (folder / f"{n:03}.jsonld").write_text(json.dumps(_written(agreement)))
-        database = self._governed.running.database
+        database = self.governed.running.database
         city = open_city(self._city)
         admin = await asyncpg.connect(database.dsn("admin"))
         conn = await connect(database.dsn("policies"))
@@ -155,7 +157,7 @@ class Stage:
         finally:
             await conn.close(timeout=5)
             await admin.close(timeout=5)
-        await self._governed.store([stored(one) for one in world.entities.values()], _NOW)
+        await self.governed.store([stored(one) for one in world.entities.values()], _NOW)
         await self._remember(world)
         self._headers.clear()
         await asyncio.sleep(0.5)
@@ -168,7 +170,7 @@ class Stage:
             for attr, many in past.items()
             for one in many[:-1]
         ]
-        async with self._governed.pool.tx(DEFAULT_SCHEMA) as conn:
+        async with self.governed.pool.tx(DEFAULT_SCHEMA) as conn:
             await conn.executemany(
                 "INSERT INTO history (entity, attr, observed_at, received_at, event, kind, body) "
                 "VALUES ($1, $2, $3, $3::timestamptz + interval '1 s', '', 'value', $4)",
@@ -178,19 +180,19 @@ class Stage:
     async def ask(self, request: Request) -> tuple[str, Any]:
         """Send a request; what was sent, and the answer in the oracle's terms."""
         path, body = path_of(request)
-        headers = dict(self._of(request))
+        headers = dict(self.headers(request.caller))
         if request.shape == "geojson":
             headers["Accept"] = "application/geo+json"
-        given = await self._governed.api.call("GET" if body is None else "POST", path, body, headers)
+        given = await self.governed.api.call("GET" if body is None else "POST", path, body, headers)
         said = f"{path} {json.dumps(body)} as {request.caller}"
         return said, read(request, given)
 
-    def _of(self, request: Request) -> dict[str, str]:
-        caller = request.caller
+    def headers(self, caller: Caller) -> dict[str, str]:
+        """Give the headers of a caller."""
         if caller not in self._headers:
             headers = {"Link": _LINK}
             if caller.tier != "public":
-                token = self._governed.issuer.token(caller.party, caller.tier, roles=list(caller.roles))
+                token = self.governed.issuer.token(caller.party, caller.tier, roles=list(caller.roles))
                 headers["Authorization"] = f"Bearer {token}"
             if caller.purpose is not None:
                 headers["Data-Purpose"] = f"dpv:{caller.purpose}"

@@ -8,7 +8,7 @@ from tests.fixtures.broker import Answer
 from tests.oracle.law import MEMBERS
 from tests.oracle.request import DENIED, MISSING, Request
 
-__all__ = ["read"]
+__all__ = ["lists", "read"]
 
 
 def read(request: Request, given: Answer) -> Any:
@@ -34,17 +34,18 @@ def read(request: Request, given: Answer) -> Any:
 def _entity(request: Request, found: dict[str, Any]) -> Any:
     if request.shape == "geojson":
         shown = {"id": found["id"], **found["properties"]} if "id" in found else found["properties"]
-        return {"geometry": found["geometry"], "properties": _lists(shown)}
-    return dict.fromkeys(found) if request.shape == "simplified" else _lists(found)
+        return {"geometry": found["geometry"], "properties": lists(shown)}
+    return dict.fromkeys(found) if request.shape == "simplified" else lists(found)
 
 
-def _lists(found: dict[str, Any]) -> dict[str, Any]:
+def lists(found: dict[str, Any]) -> dict[str, Any]:
+    """Write types and scopes as lists also where there is one."""
     for name in ("type", "scope"):
         if isinstance(found.get(name), str):
             found[name] = [found[name]]
     for value in found.values():
         if isinstance(value, dict) and isinstance(value.get("entity"), dict):
-            value["entity"] = _lists(value["entity"])
+            value["entity"] = lists(value["entity"])
     return {name: value for name, value in found.items() if name != "@context"}
 
 
@@ -66,7 +67,7 @@ def _discovered(request: Request, found: Any) -> Any:
 def _evolution(found: dict[str, Any]) -> dict[str, Any]:
     """Leave out instances' names, which are drawn, and the scope, which has an evolution of its own."""
     shown: dict[str, Any] = {}
-    for name, value in _lists(found).items():
+    for name, value in lists(found).items():
         if name in MEMBERS:
             shown |= {name: value} if name != "scope" else {}
         elif isinstance(value, list):

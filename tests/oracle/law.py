@@ -19,6 +19,7 @@ __all__ = [
     "MEMBERS",
     "Agreement",
     "Caller",
+    "Entity",
     "Rule",
     "Seen",
     "World",

@@ -33,7 +33,7 @@ _AT_ONCE = 8
 @pytest.fixture(scope="module")
 def oracle_city(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A city folder that declares what all worlds speak of."""
-    parties = [party for number in range(WORLDS) for party in worlds.parties(number)]
+    parties = [party for number in range(8) for party in worlds.parties(number)]
     return write_city(tmp_path_factory.mktemp("city"), parties)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.oracle.law import Agreement, Caller, Rule, World
 
-__all__ = ["ATTRIBUTES", "BOXES", "DOMAINS", "HISTORIC", "START", "condition", "parties", "world"]
+__all__ = ["ATTRIBUTES", "BOXES", "DOMAINS", "HISTORIC", "START", "WORDS", "condition", "parties", "world"]
 
 DOMAINS = {"water": ("A", "B"), "power": ("C",)}
 """Types by domain; type D is in no domain, so that no agreement can name it."""
@@ -21,7 +21,7 @@ _BROADER = {
     "Advertising": frozenset({"Marketing", "Purpose"}),
     "Marketing": frozenset({"Purpose"}),
 }
-_WORDS = ("red", "green", "blue", "12")
+WORDS = ("red", "green", "blue", "12")
 _SCOPES = ("/north", "/north/old", "/south/new", "/south")
 HISTORIC = ("n", "k", "s", "place")
 """The attributes that have a past."""
@@ -32,8 +32,8 @@ BOXES = ((0, 0, 4, 4), (2, 2, 6, 8), (-2, 0, 8, 4), (4, 0, 8, 8))
 
 
 def parties(number: int) -> list[str]:
-    """Name the parties of a world; each world has its own."""
-    return [f"urn:party:w{number}-{name}" for name in ("one", "two", "three")]
+    """Name the parties of a world, of which eight have their own. The last only witnesses that all is told."""
+    return [f"urn:party:w{number % 8}-{name}" for name in ("one", "two", "three", "witness")]
 
 
 def world(seed: int, number: int) -> World:
@@ -44,13 +44,15 @@ def world(seed: int, number: int) -> World:
     for number_of in range(40):
         entity, past = _entity(chance, number_of)
         entities[entity["id"]], histories[entity["id"]] = entity, past
-    own = parties(number)
+    *own, witness = parties(number)
     assignees = [*own, f"tier:{chance.choice(_TIERS)}", f"tier:{chance.choice(_TIERS)}", "tier:public"]
     agreements = []
     for n, assignee in enumerate(assignees):
         reached = list(DOMAINS) if chance.random() < 0.5 else ["water"]
         uids = [(f"urn:datapolis:oracle:{number}-{n}-{domain}", domain) for domain in reached]
         agreements += [_agreement(chance, uid, domain, assignee) for uid, domain in uids]
+    sees = Rule(("subscribe",), ("W",))
+    agreements.append(Agreement(f"urn:datapolis:oracle:{number}-w", "witness", witness, "active", "present", (sees,)))
     callers = [Caller("public", "public", (), chance.choice([None, "Marketing"]))]
     for party, tier in zip(own, _TIERS, strict=True):
         roles = ("planner",) if chance.random() < 0.5 else ()
@@ -81,18 +83,20 @@ def _entity(chance: Random, number: int) -> tuple[dict[str, Any], dict[str, list
 
 
 def _attribute(chance: Random, name: str) -> Any:
-    if name in ("location", "place"):
+    if name == "place":
+        return _point(chance)
+    if name == "location":
         of = chance.choices([(None,), ("urn:d:1",), (None, "urn:d:1"), ("urn:d:1", "urn:d:2")], [12, 1, 2, 1])[0]
         points = [_point(chance) | ({"datasetId": one} if one else {}) for one in of]
         return points if len(points) > 1 else points[0]
     if name == "r":
         return {"type": "Relationship", "object": f"urn:ngsi-ld:E:{chance.randrange(40):03}"}
     if name == "l":
-        return {"type": "LanguageProperty", "languageMap": {"en": chance.choice(_WORDS), "es": chance.choice(_WORDS)}}
+        return {"type": "LanguageProperty", "languageMap": {"en": chance.choice(WORDS), "es": chance.choice(WORDS)}}
     if name == "m":
         sets = chance.sample(["urn:d:1", "urn:d:2", "urn:d:3"], chance.choice([2, 3]))
         return [{"type": "Property", "value": chance.randrange(10), "datasetId": one} for one in sorted(sets)]
-    value: Any = chance.choice(_WORDS)
+    value: Any = chance.choice(WORDS)
     if name in ("n", "k"):
         value = chance.randrange(10)
     elif name == "b":
@@ -124,8 +128,8 @@ def _term(chance: Random, paths: tuple[str, ...]) -> tuple[Any, ...]:
         if way < 0.2:
             return ("match", name, chance.choice(["~=", "!~="]), chance.choice(["re", "^b", "e$"]))
         if way < 0.4:
-            return ("list", name, both, tuple(chance.sample(_WORDS, 2)))
-        return ("is", name, chance.choice(["==", "!=", ">", "<="]), chance.choice(_WORDS))
+            return ("list", name, both, tuple(chance.sample(WORDS, 2)))
+        return ("is", name, chance.choice(["==", "!=", ">", "<="]), chance.choice(WORDS))
     if name == "b":
         return ("is", name, both, chance.random() < 0.5)
     if name == "r":
@@ -134,7 +138,7 @@ def _term(chance: Random, paths: tuple[str, ...]) -> tuple[Any, ...]:
         low = chance.randrange(6)
         return ("range", name, both, (low, low + chance.randrange(1, 4)))
     if chance.random() < 0.1:
-        return ("is", name, both, chance.choice(_WORDS))
+        return ("is", name, both, chance.choice(WORDS))
     return ("is", name, chance.choice(["==", "!=", ">", ">=", "<", "<="]), chance.randrange(1, 9))
 
 
@@ -151,13 +155,16 @@ def condition(chance: Random, paths: tuple[str, ...] = _PATHS) -> tuple[Any, ...
 # ---- agreements
 
 _ACTIONS: tuple[tuple[str, ...], ...] = (
+    ("read", "temporal", "aggregate", "publish", "delete", "subscribe"),
+    ("read", "publish", "subscribe"),
     ("read", "temporal", "aggregate"),
     ("read",),
     ("read", "subscribe", "temporal"),
     ("temporal", "aggregate"),
     ("read", "aggregate"),
+    ("publish", "delete"),
 )
-_ACTION_WEIGHTS = (10, 4, 3, 1, 1)
+_ACTION_WEIGHTS = (8, 2, 3, 3, 2, 1, 1, 1)
 
 
 def _rule(chance: Random, domain: str, prohibits: bool) -> Rule:

@@ -1,1 +1,1 @@
-SELECT domain, first_at, at, facts FROM catalog.harvests ORDER BY position, domain
+SELECT domain, first_at, at, facts::text AS facts FROM catalog.harvests ORDER BY position, domain

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from broker.core import change
-from broker.core.change import AttrChange, ChangeEvent
+from broker.core.change import AttrChange, ChangeEvent, Members, MembersChange
 from broker.core.patch import AttrPatch
 
 EVENT = ChangeEvent(
@@ -81,6 +81,20 @@ def test_the_wire_form() -> None:
 def test_what_is_none(data: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
         change.parse(data)
+
+
+def test_types_and_scopes_go_along_where_they_change() -> None:
+    was, now = Members(("https://a.example/T",), ("/a", "/b")), Members(("https://a.example/T", "https://a.example/U"))
+    written = change.payload("t", "urn:x:1", now.type, 3, EVENT.at, "updated", [], "", change.moved(was, now))
+    assert orjson.loads(written)["members"] == {
+        "was": {"type": ["https://a.example/T"], "scope": ["/a", "/b"]},
+        "now": {"type": ["https://a.example/T", "https://a.example/U"], "scope": None},
+    }
+    event = change.parse(written)
+    assert event.members == MembersChange(was, now)
+    assert change.parse(change.serialise(event)) == event
+    gone = change.payload("t", "urn:x:1", was.type, 4, EVENT.at, "deleted", [], "", change.moved(was, None))
+    assert change.parse(gone).members == MembersChange(was, None)
 
 
 def test_an_unknown_version_is_refused() -> None:

@@ -16,6 +16,7 @@ from broker.core.change import ChangeEvent
 from broker.core.entity import Doc
 from broker.core.patch import Change, Row
 from broker.core.query import TRUE, And, Or, TypeIs
+from broker.core.state import moved
 from broker.core.subscription import (
     Endpoint,
     Index,
@@ -63,8 +64,15 @@ def _attribute(found: list[dict[str, Any]]) -> Any:
 
 
 _doc = st.builds(
-    lambda attrs: {"id": "urn:a:1", "type": [_TYPES[0]], **{k: _attribute(v) for k, v in attrs.items()}},
+    lambda attrs, types, scope: {
+        "id": "urn:a:1",
+        "type": types,
+        **({"scope": scope} if scope else {}),
+        **{k: _attribute(v) for k, v in attrs.items()},
+    },
     st.dictionaries(st.sampled_from(_NAMES), st.lists(_instance, min_size=1, max_size=3), min_size=1),
+    st.lists(st.sampled_from(_TYPES), min_size=1, max_size=2, unique=True),
+    st.lists(st.sampled_from(["/a", "/b"]), max_size=2, unique=True),
 )
 _step = st.one_of(
     st.tuples(st.sampled_from(["create", "upsert_replace", "upsert_update"]), _doc),
@@ -99,11 +107,20 @@ def test_undo_and_redo_lead_to_the_states_that_were(steps: list[tuple[Any, Doc |
         if result.op is None:
             continue
         types = result.row.types if result.row is not None else row.types if row is not None else []
+        members = moved(row, None if result.outcome == "deleted" else result.row)
         row = None if result.outcome == "deleted" else result.row
         tombstone = result.tombstone
         after = _state(row)
         text = change_event.payload(
-            "default", "urn:a:1", types, result.version, "2026-11-22T00:00:00.000000Z", result.op, result.attrs, ""
+            "default",
+            "urn:a:1",
+            types,
+            result.version,
+            "2026-11-22T00:00:00.000000Z",
+            result.op,
+            result.attrs,
+            "",
+            members,
         )
         event = change_event.parse(text)
         assert _plain(undo(after, event)) == _plain(before)

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import tempfile
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -26,12 +29,16 @@ from tests.fixtures.postgres import Database
 __all__ = ["Counted", "governing", "suite_types"]
 
 MARK = "2000-01-01T00:00:07Z"
+_MARKED = MARK.rstrip("Z").encode()
+_FOLLOW_S = 0.2
 FILTER = f"createdAt>{MARK}"
 """True of all that is stored; the odd second tells it in the server's log."""
 _DEFAULT = "https://uri.etsi.org/ngsi-ld/default-context/"
 _SUITE = "https://ngsi-ld-test-suite/context#"
 _IN_CONTEXT = ("Building", "Vehicle", "OffStreetParking")
-_TYPE = re.compile(r'"type"\s*:\s*"([A-Za-z][A-Za-z0-9-]*)"|\btype=([A-Z][A-Za-z]+)')
+_NAME = r"[^\W\d_][\w-]*"
+_TYPE = re.compile(rf'"type"\s*:\s*"({_NAME})"|\btype=([A-Z][A-Za-z]+)')
+_TYPES = re.compile(rf'"type"\s*:\s*\[((?:\s*"{_NAME}"\s*,?)+)\]')
 _PUBLISH = ["publish"]
 _OTHER = ["read", "temporal", "aggregate", "export", "subscribe", "delete", "tenant", "manage"]
 _VALID = {"from": "2026-01-01T00:00:00Z", "until": "2036-01-01T00:00:00Z"}
@@ -47,15 +54,57 @@ class Counted:
 
     database: Database
     environment: Mapping[str, str]
-    log: Path
-    log_from: int
+    statements: Statements
 
     def read(self) -> tuple[int, int]:
         """Give audited decisions, and statements that carried the filter."""
-        with self.log.open("rb") as file:
-            file.seek(self.log_from)
-            carried = sum(MARK.rstrip("Z").encode() in line for line in file if b" DETAIL:  parameters: " in line)
-        return asyncio.run(_decisions(self.database)), carried
+        return asyncio.run(_decisions(self.database)), self.statements.so_far()
+
+
+class Statements:
+    """Counts the logged statements of a database that carry the filter, while the block runs.
+
+    The log is followed as it grows: its supervisor moves it away every few seconds, so much is written to it.
+    """
+
+    def __init__(self, log: Path, database: str) -> None:
+        self._log = log
+        self._of = f"@{database} DETAIL:  parameters: ".encode()
+        self._carried = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._follow)
+
+    def __enter__(self) -> Statements:
+        self._file = self._log.open("rb")
+        self._file.seek(0, os.SEEK_END)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._file.close()
+
+    def so_far(self) -> int:
+        """Give the count, once what was written before has been read."""
+        time.sleep(3 * _FOLLOW_S)
+        return self._carried
+
+    def _follow(self) -> None:
+        rest = b""
+        while not self._stop.wait(_FOLLOW_S):
+            moved = self._moved()
+            *lines, rest = (rest + self._file.read()).split(b"\n")
+            self._carried += sum(self._of in line and _MARKED in line for line in lines)
+            if moved:
+                self._file.close()
+                self._file, rest = self._log.open("rb"), b""
+
+    def _moved(self) -> bool:
+        try:
+            return self._log.stat().st_ino != os.fstat(self._file.fileno()).st_ino
+        except FileNotFoundError:
+            return False
 
 
 async def _decisions(database: Database) -> int:
@@ -72,7 +121,9 @@ def suite_types(suite: Path) -> list[str]:
     for folder in (suite / "data", suite / "TP"):
         for file in folder.rglob("*"):
             if file.suffix in (".json", ".jsonld", ".robot", ".resource"):
-                names.update(one or other for one, other in _TYPE.findall(file.read_text(errors="replace")))
+                text = file.read_text(errors="replace")
+                names.update(one or other for one, other in _TYPE.findall(text))
+                names.update(name for several in _TYPES.findall(text) for name in re.findall(_NAME, several))
     names |= {f"TenantAType{number}" for number in _DRAWS}
     found = {_DEFAULT + name for name in names} | {_SUITE + name for name in _IN_CONTEXT}
     return sorted(found)
@@ -89,7 +140,7 @@ def governing(database: Database, types: list[str], folder: str) -> Iterator[Cou
         asyncio.run(_log_statements(database))
         environment = {**issuer.environment(), "DATAPOLIS_OPA_URL": database.engines.opa, "DATAPOLIS_CITY": str(city)}
         log = profile("test").folder / "logs" / "postgres.log"
-        yield Counted(database, environment, log, log.stat().st_size)
+        yield Counted(database, environment, stack.enter_context(Statements(log, database.name)))
 
 
 async def _log_statements(database: Database) -> None:
