@@ -13,7 +13,7 @@ from catalog.catalogue import Reader
 from catalog.city import read_city
 from catalog.enter import enter_systems
 from catalog.fragments import Fragments
-from catalog.http import ckan, dcat, health, problems, readiness, register, roadmap, routes, search, sparql
+from catalog.http import ckan, dcat, entries, health, problems, readiness, register, roadmap, routes, search, sparql
 from catalog.http.headers import HeadAsGet, SecurityHeaders
 from catalog.portal import pages
 from catalog.portal.language import LanguagePrefix
@@ -72,6 +72,7 @@ def create_app(settings: Settings | None = None, trust_settings: PolicySettings 
         ckan.router,
         sparql.router,
         register.router,
+        entries.router,
         roadmap.router,
         routes.router,
         pages.router,

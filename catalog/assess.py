@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import aiohttp
 import structlog
@@ -25,6 +26,7 @@ from catalog.harvest import counted
 from catalog.pilots import judge_roadmap
 from catalog.readiness import assess
 from catalog.reading import read, sources
+from catalog.scoring import keep_scoring
 from catalog.settings import Settings
 from catalog.sign import VerdictKey
 from catalog.store import keys, rounds, search
@@ -116,7 +118,11 @@ class Assessor:
             started, domain = time.monotonic(), found[n].domain
             if not share or due > started or started - began > _COUNTING_S:
                 break
-            self._counts |= await counted(self._broker, [domain])
+            try:
+                self._counts |= await counted(self._broker, [domain])
+            except BrokerUnavailable as error:  # the gates go on without; what was counted last stands
+                _log.warning("not_counted", domain=domain.name, error=str(error))
+                break
             ended = time.monotonic()
             self._due[domain.name] = ended + (ended - started) / share
         return [replace(h, counts=self._counts.get(h.domain.name, ())) for h in found]
@@ -135,10 +141,19 @@ class Assessor:
             await _rest(stop, self._settings.assess_interval_s)
 
     async def _rounds(self, conn: Conn, stop: asyncio.Event, said: str) -> str:
+        scoring = asyncio.create_task(keep_scoring(self._settings, self._pool, self._http, stop))
+        try:
+            return await self._go_on(conn, stop, said)
+        finally:
+            scoring.cancel()
+            await asyncio.gather(scoring, return_exceptions=True)
+
+    async def _go_on(self, conn: Conn, stop: asyncio.Event, said: str) -> str:
         while not stop.is_set() and not conn.is_closed():
             began = time.perf_counter()
             try:
-                await self.once(conn)
+                if not await _unless(stop, self.once(conn)):
+                    return said
                 said = ""
                 _ROUNDS.labels("done").inc()
             except _AWAY as error:
@@ -147,6 +162,21 @@ class Assessor:
             _SECONDS.observe(spent)
             await _rest(stop, max(0.1, self._settings.assess_interval_s - spent))
         return said
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, object]) -> bool:
+    """Do something to its end, or drop it when told to stop: what a round has not stored yet is not missed."""
+    doing, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((doing, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if not doing.done():
+            return False
+        doing.result()
+        return True
+    finally:
+        for task in (doing, stopping):
+            task.cancel()
+        await asyncio.gather(doing, stopping, return_exceptions=True)
 
 
 def _say(error: Exception, said: str) -> str:

@@ -123,17 +123,21 @@ class Reader:
         before = self._kept
         known = before.domains if before else {}
         records = tuple(self._with_unread(rounds.records(rows, known)))
-        found = {r.harvest.domain.name: self._datasets(r, before) for r in records}
+        found = {r.harvest.domain.name: self._datasets(r, before, rows.scores) for r in records}
         ordered = tuple(sorted((d for each in found.values() for d in each), key=lambda d: d.id))
         return State(records, found, ordered, tuple(d.id for d in ordered))
 
-    def _datasets(self, record: DomainRecord, before: State | None) -> tuple[Dataset, ...]:
-        """A domain's datasets; those of the reading before where nothing has changed."""
+    def _datasets(self, record: DomainRecord, before: State | None, scores: dict[str, int]) -> tuple[Dataset, ...]:
+        """A domain's datasets with their scores; those of the reading before where nothing has changed."""
         domain = record.harvest.domain
         known = before.domains.get(domain.name) if before else None
         if before and known and record.facts and (known.facts, known.issued) == (record.facts, record.issued):
-            return before.datasets[domain.name]
-        return datasets(record.harvest, self.city.agent(domain.owner), record.issued)
+            found = before.datasets[domain.name]
+        else:
+            found = datasets(record.harvest, self.city.agent(domain.owner), record.issued)
+        if all(d.metadata == scores.get(d.id) for d in found):
+            return found
+        return tuple(replace(d, metadata=scores.get(d.id)) for d in found)
 
     def _with_unread(self, records: list[DomainRecord]) -> list[DomainRecord]:
         """The records, and the domains that the city declares but nobody has read yet."""

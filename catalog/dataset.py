@@ -208,7 +208,7 @@ class Agent:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """One dataset of the catalog: the entities of one type in one domain."""
+    """One dataset of the catalog: the entities of one type in one domain. `metadata`: its points by the EU method."""
 
     domain: str
     slug: str
@@ -234,6 +234,7 @@ class Dataset:
     size: int | None = None
     quality: tuple[Measurement, ...] = ()
     origins: tuple[Origin, ...] = ()
+    metadata: int | None = None
 
     @property
     def id(self) -> str:

@@ -189,6 +189,7 @@ def _dataset(graph: Sink, catalogue: Catalogue, dataset: Dataset) -> URIRef:
         graph.add((uri, DCTERMS.accrualPeriodicity, concept))
     _where_and_when(graph, catalogue, dataset, uri)
     _quality(graph, dataset, uri)
+    _metadata(graph, dataset, uri)
     graph.add((uri, DCAT.distribution, _distribution(graph, catalogue, dataset, uri)))
     return uri
 
@@ -235,6 +236,20 @@ def _quality(graph: Sink, dataset: Dataset, uri: URIRef) -> None:
         if m.at:
             graph.add((node, DCTERMS.date, rdf.time(m.at)))
         graph.add((uri, DQV.hasQualityMeasurement, node))
+
+
+def _metadata(graph: Sink, dataset: Dataset, uri: URIRef) -> None:
+    """The points of the description itself by the EU method (DQV); `/quality/{domain}` says how they came about."""
+    if dataset.metadata is None:
+        return
+    node = rdf.term(graph, f"{uri}#metadata-quality", DQV.QualityMeasurement)
+    metric = rdf.term(graph, "https://datapolis.example/ns#metadataQuality", DQV.Metric)
+    graph.add((metric, SKOS.prefLabel, Literal("metadata quality (MQA of data.europa.eu, of 405 points)", lang="en")))
+    graph.add((metric, DQV.expectedDataType, XSD.integer))
+    graph.add((node, DQV.isMeasurementOf, metric))
+    graph.add((node, DQV.computedOn, uri))
+    graph.add((node, DQV.value, Literal(dataset.metadata, datatype=XSD.integer)))
+    graph.add((uri, DQV.hasQualityMeasurement, node))
 
 
 def _distribution(graph: Sink, catalogue: Catalogue, dataset: Dataset, of: URIRef) -> URIRef:

@@ -11,6 +11,7 @@ from catalog.register import read_systems
 from catalog.settings import Settings
 from catalog.store import systems
 from catalog.store.connect import Pool
+from catalog.store.systems import Writer
 from policies.audit import AuditRecord, append, prepare
 from policies.city import open_city
 
@@ -39,8 +40,9 @@ async def enter_systems(settings: Settings, pool: Pool, trust: TrustPool) -> lis
                 request=f"enter system {system.id} version {version} {hashlib.sha256(text).hexdigest()}",
                 outcome="allowed",
             )
+            prepared = prepare(record)
             async with trust.acquire() as audit:
-                await append(audit, [prepare(record)])
-            if await systems.save(conn, system, version):
+                await append(audit, [prepared])
+            if await systems.save(conn, system, version, Writer(system.owner, "file", "", prepared.receipt)):
                 added.append(f"{system.id} version {version}")
     return added

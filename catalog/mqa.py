@@ -22,7 +22,7 @@ from catalog.document import DocumentError, parse
 from catalog.rdf import HYDRA
 from catalog.vocabulary import ACCESS_RIGHTS, AUTHORITY, MEDIA_TYPES
 
-__all__ = ["DIMENSIONS", "POINTS", "Score", "measure", "rating", "score"]
+__all__ = ["DIMENSIONS", "POINTS", "Score", "measure", "rating", "score", "score_page"]
 
 POINTS: Final[dict[str, tuple[str, int]]] = {
     "keyword": ("findability", 30),
@@ -159,24 +159,32 @@ def _of_distribution(graph: Graph, part: Node, answers: Mapping[str, int]) -> It
 
 async def measure(http: aiohttp.ClientSession, url: str, parallel: int = 8) -> list[Score]:
     """Score every dataset of the catalog at `url`. Raises DocumentError where it cannot be read."""
-    gate = asyncio.Semaphore(parallel)
     found: list[Score] = []
     following: str | None = url
     while following:
-        graph = await _fetch(http, following)
-        datasets = sorted(graph.subjects(RDF.type, DCAT.Dataset), key=str)
-        addresses = {str(o) for p in (DCAT.accessURL, DCAT.downloadURL) for o in graph.objects(None, p)}
-        codes = await asyncio.gather(*(_status(http, gate, address) for address in addresses))
-        answers = dict(zip(addresses, codes, strict=True))
-        report = await run_in_threadpool(check, graph)
-        wrong = [f.focus for f in report.violations]
-        for dataset in datasets:
-            own = any(f == str(dataset) or f.startswith(f"{dataset}#") or not f.startswith(str(url)) for f in wrong)
-            found.append(score(graph, dataset, answers, not own))
-        view = next(graph.subjects(RDF.type, HYDRA.PartialCollectionView), None)
-        after = graph.value(view, HYDRA.next) if view is not None else None
-        following = str(after) if isinstance(after, URIRef) else None
+        scores, following = await score_page(http, following, parallel)
+        found += scores
     return found
+
+
+async def score_page(http: aiohttp.ClientSession, url: str, parallel: int = 8) -> tuple[list[Score], str | None]:
+    """Score the datasets of one page of a catalog; where the next page is. Raises DocumentError."""
+    gate = asyncio.Semaphore(parallel)
+    graph = await _fetch(http, url)
+    datasets = sorted(graph.subjects(RDF.type, DCAT.Dataset), key=str)
+    addresses = {str(o) for p in (DCAT.accessURL, DCAT.downloadURL) for o in graph.objects(None, p)}
+    codes = await asyncio.gather(*(_status(http, gate, address) for address in addresses))
+    answers = dict(zip(addresses, codes, strict=True))
+    report = await run_in_threadpool(check, graph)
+    base = url.partition("?")[0]
+    wrong = [f.focus for f in report.violations]
+    found = []
+    for dataset in datasets:
+        own = any(f == str(dataset) or f.startswith(f"{dataset}#") or not f.startswith(base) for f in wrong)
+        found.append(score(graph, dataset, answers, not own))
+    view = next(graph.subjects(RDF.type, HYDRA.PartialCollectionView), None)
+    after = graph.value(view, HYDRA.next) if view is not None else None
+    return found, str(after) if isinstance(after, URIRef) else None
 
 
 async def _fetch(http: aiohttp.ClientSession, url: str) -> Graph:

@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     count_share: float = Field(
         default=0.02, ge=0, le=1, description="share of the time that may go into counting entities; 0: never counted"
     )
+    score_interval_s: float = Field(default=300.0, gt=0, description="seconds between two scorings of the metadata")
     evidence_ttl_s: float = Field(default=900.0, gt=0, description="seconds for which a measurement counts as evidence")
     read_timeout_s: float = Field(default=10.0, gt=0, description="limit of one read from the broker")
     sparql_timeout_s: float = Field(default=5.0, gt=0, description="limit of one SPARQL query")

@@ -69,6 +69,7 @@ class KeySet:
         self._tried = float("-inf")
         self._fetched = float("-inf")
         self._lock = asyncio.Lock()
+        self._why = ""
         self.generation = 0
 
     async def key(self, kid: str) -> PublicKey | None:
@@ -82,10 +83,14 @@ class KeySet:
                 if due and (kid not in self._keys or self._old()):
                     await self._fetch(time.monotonic())
         if self._old():
-            raise KeysUnavailable(
-                f"the keys of {self.url or self._issuer} are older than {self._ttl_s:g} s and cannot be renewed"
-            )
+            raise KeysUnavailable(self._lacking())
         return self._keys.get(kid)
+
+    def _lacking(self) -> str:
+        keys, why = f"the keys of {self.url or self._issuer}", f": {self._why}" if self._why else ""
+        if self._fetched == float("-inf"):
+            return f"{keys} have not been fetched yet{why}"
+        return f"{keys} are older than {self._ttl_s:g} s and cannot be renewed{why}"
 
     def _old(self) -> bool:
         return time.monotonic() - self._fetched > self._ttl_s
@@ -126,6 +131,14 @@ class KeySet:
 
     async def _fetch(self, now: float) -> None:
         self._tried = now
+        try:
+            await self._renew(now)
+        except KeysUnavailable as error:
+            self._why = str(error)
+            raise
+        self._why = ""
+
+    async def _renew(self, now: float) -> None:
         url = self.url or await self._discovered()
         document = await self._document(url)
         if not isinstance(document.get("keys"), list):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -13,13 +13,15 @@ from catalog.city import City, read_city
 from catalog.harvest import FEED, MEASUREMENT, PLATFORM
 from catalog.http.lookup import find_view, json_answer, reader_of
 from catalog.http.problems import Problem
+from catalog.mqa import DIMENSIONS, rating
 from catalog.portal.badge import badge
 from catalog.portal.changes import atom
 from catalog.portal.view import readiness_json
 from catalog.reading import sources
 from catalog.settings import Settings
-from catalog.store import keys, rounds
+from catalog.store import keys, rounds, scores
 from catalog.store.rounds import Series
+from catalog.store.scores import Scored
 from policies.domains import CityFileError
 
 __all__ = ["router"]
@@ -101,15 +103,32 @@ async def readiness_history(request: Request, domain: str, days: Annotated[int, 
 
 @router.get("/quality/{domain}")
 async def quality(request: Request, domain: str, days: Annotated[int, Query(ge=1, le=3660)] = 30) -> Response:
-    """The measured quality of a domain's feeds with its history, and the targets with their reasons."""
+    """The measured quality of a domain's feeds and of its datasets' metadata with their history, and the targets."""
     state = await reader_of(request).state()
     find_view(state, domain)
     (facts,) = (r.harvest.domain for r in state.records if r.harvest.domain.name == domain)
+    since = datetime.now(UTC) - timedelta(days=days)
     async with request.app.state.pool.acquire() as conn:
-        found = await rounds.quality_history(conn, domain, datetime.now(UTC) - timedelta(days=days))
+        found = await rounds.quality_history(conn, domain, since)
+        scored = await scores.history(conn, domain, since)
     reasons = dict(facts.target_reasons)
     targets = {name: {"value": value, "reason": reasons.get(name)} for name, value in facts.targets}
-    return json_answer({"domain": domain, "targets": targets, "series": _series(found)})
+    body = {"domain": domain, "targets": targets, "series": _series(found)}
+    return json_answer(body | {"metadata": [_scored(id_, each) for id_, each in scored.items()]})
+
+
+def _scored(id_: str, each: Sequence[Scored]) -> dict[str, Any]:
+    """A dataset's metadata quality: of 405 points, by dimension, what is lost, and its history."""
+    last = each[-1].score
+    return {
+        "dataset": id_,
+        "value": last.total,
+        "of": 405,
+        "rating": rating(last.total),
+        "dimensions": {name: last.dimension(name) for name in DIMENSIONS},
+        "lost": last.lost,
+        "points": [{"value": s.score.total, "from": s.first_at, "to": s.last_at} for s in each],
+    }
 
 
 def _series(found: Mapping[tuple[str, str], list[Series]]) -> list[dict[str, Any]]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from catalog.http.lookup import json_answer, reader_of
 from catalog.http.problems import Problem
@@ -84,19 +85,38 @@ async def schema(name: str) -> Response:
 
 
 @router.get("/register/{system}")
-async def one(request: Request, system: str) -> Response:
-    """An entry with its versions."""
+async def one(request: Request, system: str, version: Annotated[int | None, Query(ge=1)] = None) -> Response:
+    """An entry with its versions: the newest, or the one that is asked for."""
     async with request.app.state.pool.acquire() as conn:
         found = await systems.history(conn, system)
     if not found:
         raise Problem(404, "not-found", "Not found", f"No entry '{system}' in the register; see /register.")
     used = await request.app.state.use.read(request)
-    body = _entry(found[0], used, reader_of(request).city.parties)
-    body |= {"versions": [{"version": e.version, "at": e.at, "entry": e.body} for e in found]}
+    names = reader_of(request).city.parties
+    shown = next((e for e in found if e.version == version), None) if version else found[0]
+    if shown is None:
+        detail = f"'{system}' has no version {version}; the newest is {found[0].version}."
+        raise Problem(404, "not-found", "Not found", detail)
+    body = _entry(shown, used, names)
+    body |= {"newest": found[0].version, "versions": [_version(e, names) for e in found]}
     return page(request, "system.html", s=body) if wants_page(request) else json_answer(body)
 
 
-def _entry(entry: Entry, used: list[Use], names: Any) -> dict[str, Any]:
+def _version(entry: Entry, names: Mapping[str, str]) -> dict[str, Any]:
+    """A version: what it said, who entered it, from where and why, and the receipt of the audit record."""
+    who = entry.writer
+    return {
+        "version": entry.version,
+        "at": entry.at,
+        "by": {"party": who.party, "name": names.get(who.party, who.party)},
+        "source": who.source,
+        "note": who.note,
+        "receipt": who.receipt,
+        "entry": entry.body,
+    }
+
+
+def _entry(entry: Entry, used: list[Use], names: Mapping[str, str]) -> dict[str, Any]:
     """An entry as people ask of it. `undeclared` are domains that its party read, but that the entry does not name."""
     body, party = entry.body, entry.body.get("party")
     mine = [u for u in used if party and u.party == party]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
 from catalog.catalogue import Reader, State
+from catalog.mqa import DIMENSIONS, POINTS, rating
 from catalog.portal import charts
 from catalog.portal.render import STATIC, page, problem_page
 from catalog.portal.snippets import snippets
 from catalog.portal.view import SHOWN, DomainView
-from catalog.store import rounds
+from catalog.store import rounds, scores
+from catalog.store.scores import Scored
 
 __all__ = ["CARDS", "STATIC", "router"]
 
@@ -60,6 +63,7 @@ async def domain(request: Request, name: str, dataset: Annotated[str, Query(max_
     async with request.app.state.pool.acquire() as conn:
         found = await rounds.runs(conn, name, since)
         measured = await rounds.quality_history(conn, name, since)
+        scored = await scores.history(conn, name, since)
     start = next((i for i, d in enumerate(view.datasets) if d.slug == dataset), 0) // SHOWN * SHOWN
     shown = view.datasets[start : start + SHOWN]
     runs = {g.label: _runs(found[g.gate], g.expires) for g in view.gates if g.gate in found}
@@ -70,6 +74,7 @@ async def domain(request: Request, name: str, dataset: Annotated[str, Query(max_
         strips=charts.strips(runs),
         quality=_quality(measured, view),
         shown=shown,
+        scores={d.slug: _score(scored[d.id]) for d in shown if d.id in scored},
         start=start,
         samples=await request.app.state.samples.of(shown[:_SAMPLED]),
         snips=snippets(view, settings.catalog_url, settings.broker_for_others, settings.public_purpose),
@@ -111,6 +116,18 @@ def _quality(measured: dict[tuple[str, str], list[rounds.Series]], view: DomainV
             }
         )
     return found
+
+
+def _score(each: Sequence[Scored]) -> dict[str, Any]:
+    """A dataset's points now, the word for them, what each dimension gave, and how they went."""
+    last = each[-1].score
+    most = {name: sum(points for of, points in POINTS.values() if of == name) for name in DIMENSIONS}
+    return {
+        "total": last.total,
+        "rating": rating(last.total),
+        "dimensions": [(name, last.dimension(name), most[name]) for name in DIMENSIONS],
+        "runs": [(s.score.total, s.first_at, s.last_at) for s in each[-12:]],
+    }
 
 
 async def _state(request: Request) -> State:

@@ -132,6 +132,17 @@ PHRASES: Final = (
     N_("allowed"),
     N_("denied"),
     N_("error"),
+    # metadata quality
+    N_("findability"),
+    N_("accessibility"),
+    N_("interoperability"),
+    N_("reusability"),
+    N_("contextuality"),
+    N_("excellent"),
+    N_("good"),
+    N_("sufficient"),
+    N_("bad"),
+    # dimensions of quality
     N_("completeness"),
     N_("timeliness"),
     N_("validity"),

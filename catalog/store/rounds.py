@@ -85,6 +85,7 @@ class Rows:
     harvests: Sequence[Any]
     evidence: Sequence[Any]
     verdicts: Sequence[Any]
+    scores: dict[str, int]
 
 
 async def save(
@@ -141,7 +142,8 @@ async def fetch(conn: Conn, versions: int = 200) -> Rows:
         found = await conn.fetch(statement("load_evidence"), names)
         most = max(5, min(versions, _MOST_VERDICTS // max(1, len(names))))
         said = await conn.fetch(statement("load_verdicts"), names, most)
-    return Rows(rows, found, said)
+        scores = await conn.fetch("SELECT dataset, total FROM catalog.scores WHERE current")
+    return Rows(rows, found, said, {row["dataset"]: row["total"] for row in scores})
 
 
 def records(rows: Rows, known: Mapping[str, DomainRecord] | None = None) -> list[DomainRecord]:

@@ -32,7 +32,7 @@ def main() -> int:
     """Run the asked steps."""
     parser = argparse.ArgumentParser(prog="python3 -m docker.local.bootstrap")
     parser.add_argument("steps", nargs="+", choices=["setup", "engines"])
-    parser.add_argument("--browser", action="store_true", help="also Chromium, for the browser tests")
+    parser.add_argument("--browser", action="store_true", help="also Chromium and an OpenID provider, for the tests")
     parser.add_argument("--load", action="store_true", help="also wrk, for the benchmarks")
     asked = parser.parse_args()
     jobs: list[Job] = []

@@ -22,7 +22,10 @@ _RETRY_AFTER_S = 24 * 3600
 
 
 def engine_jobs(browser: bool, load: bool = False) -> list[Job]:
-    """Return one job per thing that is missing; none on a machine that has everything."""
+    """Return one job per thing that is missing; none on a machine that has everything.
+
+    `browser`: also what the tests alone need, Chromium and an OpenID provider.
+    """
     jobs: list[Job] = []
     lacking = system.missing(browser, load)
     if lacking:
@@ -33,7 +36,10 @@ def engine_jobs(browser: bool, load: bool = False) -> list[Job]:
         # Where the system's Go is too old, pip fetches a newer one; the pip that is sure to be there is set-up's.
         after = () if locate.go() else ("setup",)
         jobs.append(Job("opa", f"building Open Policy Agent {versions()['opa']} by go install", _opa, after=after))
-    if locate.regal() is None and not _refused_lately():
+    if browser and not _have(locate.oidc) and not _refused_lately("oidc"):
+        built = f"building the OpenID provider {versions()['oidc']} of the tests by go install"
+        jobs.append(Job("oidc", built, _oidc, after=("opa",)))
+    if locate.regal() is None and not _refused_lately("regal"):
         jobs.append(
             Job("regal", f"building the Rego linter {versions()['regal']} by go install", _regal, after=("opa",))
         )
@@ -63,25 +69,31 @@ def _opa(log: Log) -> None:
 
 
 def _regal(log: Log) -> None:
-    """Build the linter; a module proxy that does not carry it costs the style rules alone, so that is no failure."""
+    _optional(log, "regal", "github.com/open-policy-agent/regal", "`make check` goes without its style rules")
+
+
+def _oidc(log: Log) -> None:
+    _optional(log, "oidc", "github.com/zitadel/oidc/v3/example/server", "the tests that sign in there are not run")
+
+
+def _optional(log: Log, name: str, module: str, without: str) -> None:
+    """Build what a module proxy need not carry: without it the rest goes on, so that is no failure."""
+    version = versions()[name]
     try:
-        with _Staging(cache_folder() / f"regal-{versions()['regal']}") as staging:
-            _go_install(log, f"github.com/open-policy-agent/regal@v{versions()['regal']}", staging / "bin")
+        with _Staging(cache_folder() / f"{name}-{version}") as staging:
+            _go_install(log, f"{module}@v{version}", staging / "bin")
     except Trouble as trouble:
-        _refusal().parent.mkdir(parents=True, exist_ok=True)
-        _refusal().write_text(trouble.what + "\n")
-        say(
-            f"regal could not be built ({log.tail().rpartition(' | ')[2]}); `make check` goes without its style rules",
-            "~",
-        )
+        _refusal(name).parent.mkdir(parents=True, exist_ok=True)
+        _refusal(name).write_text(trouble.what + "\n")
+        say(f"{name} could not be built ({log.tail().rpartition(' | ')[2]}); {without}", "~")
 
 
-def _refusal() -> Path:
-    return cache_folder() / "logs" / f"regal-{versions()['regal']}.refused"
+def _refusal(name: str) -> Path:
+    return cache_folder() / "logs" / f"{name}-{versions()[name]}.refused"
 
 
-def _refused_lately() -> bool:
-    return _refusal().exists() and time.time() - _refusal().stat().st_mtime < _RETRY_AFTER_S
+def _refused_lately(name: str) -> bool:
+    return _refusal(name).exists() and time.time() - _refusal(name).stat().st_mtime < _RETRY_AFTER_S
 
 
 def _go_install(log: Log, module: str, into: Path) -> None:

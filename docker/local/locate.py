@@ -11,7 +11,7 @@ from pathlib import Path
 from docker.local.console import Trouble
 from docker.local.stack import cache_folder, versions
 
-__all__ = ["chromium", "go", "java", "kafka_libs", "maven", "mosquitto", "opa", "postgres_bin", "regal", "wrk"]
+__all__ = ["chromium", "go", "java", "kafka_libs", "maven", "mosquitto", "oidc", "opa", "postgres_bin", "regal", "wrk"]
 
 _SYSTEM = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _REMEDY = "Run: make engines"
@@ -55,6 +55,11 @@ def kafka_libs() -> Path:
 def opa() -> Path:
     """Return Open Policy Agent of the pinned version."""
     return _cached(f"opa-{versions()['opa']}/bin", "opa", "Open Policy Agent") / "opa"
+
+
+def oidc() -> Path:
+    """Return the OpenID provider of the pinned version, which tests sign in at."""
+    return _cached(f"oidc-{versions()['oidc']}/bin", "server", "The OpenID provider (for the tests)") / "server"
 
 
 def regal() -> Path | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -69,9 +69,9 @@ def unknown_origin(city: City) -> Iterator[None]:
 
 
 @contextmanager
-def without_agreement(city: City) -> Iterator[None]:
-    """Every agreement on the domain is suspended."""
-    uids = [a["uid"] for a in city.get("/trust/terms/mobility")["agreements"]]
+def without_agreement(city: City, *named: str) -> Iterator[None]:
+    """Every agreement on mobility is suspended, or those that are named."""
+    uids = named or [a["uid"] for a in city.get("/trust/terms/mobility")["agreements"]]
     asyncio.run(_set_all(city, uids, active=False))
     try:
         yield
@@ -79,7 +79,7 @@ def without_agreement(city: City) -> Iterator[None]:
         asyncio.run(_set_all(city, uids, active=True))
 
 
-async def _set_all(city: City, uids: list[str], *, active: bool) -> None:
+async def _set_all(city: City, uids: Sequence[str], *, active: bool) -> None:
     conn = await connect(city.database.dsn("policies"))
     try:
         for uid in uids:

@@ -50,10 +50,6 @@ def _rows_read(city: City) -> int:
     return asyncio.run(ask())
 
 
-def _p95(seconds: list[float]) -> float:
-    return quantiles(seconds, n=20)[-1]
-
-
 @pytest.mark.timeout(3600 if WHOLE else 120)
 def test_a_large_city(large: City, capsys: pytest.CaptureFixture[str]) -> None:
     """Judged in time from reports alone; harvested once in every form; pages and searches within their limits."""
@@ -83,25 +79,36 @@ def test_a_large_city(large: City, capsys: pytest.CaptureFixture[str]) -> None:
         print("\n" + "\n".join(said))  # noqa: T201 - figures for whoever asks
 
 
-def _timed(city: City, path: str, accept: str) -> float:
+def _timed(city: City, path: str, accept: str) -> tuple[float, float]:
     began = time.perf_counter()
     answer = ask(city.catalog + path.replace(" ", "+"), accept)
     assert (answer.status, bool(answer.body)) == (200, True)
-    return time.perf_counter() - began
+    return time.perf_counter() - began, _delay()
 
 
-def _within(what: str, took: list[float], limit_s: float) -> str:
-    """The 95th percentile is held at the whole size; a small city among other tests may be six times as slow."""
-    said = f"{what}: p50 {sorted(took)[len(took) // 2] * 1000:.0f} ms, p95 {_p95(took) * 1000:.0f} ms of {len(took)}"
-    assert _p95(took) < limit_s * (1 if WHOLE else 6), said
+def _delay() -> float:
+    """How many times longer than alone a plain loop takes now: 1 on free cores, more on a busy machine."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    while time.process_time() - cpu < 0.01:
+        pass
+    return (time.perf_counter() - wall) / 0.01
+
+
+def _within(what: str, took: list[tuple[float, float]], limit_s: float) -> str:
+    """The limits are those of free cores; on a busy machine they stretch as a plain loop beside them is delayed."""
+    seconds = [s for s, _ in took]
+    delay, p95 = max(1.0, sum(d for _, d in took) / len(took)), quantiles(seconds, n=20)[-1]
+    said = f"{what}: p50 {sorted(seconds)[len(seconds) // 2] * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms of {len(seconds)}"
+    said += f", beside a loop that took {delay:.1f} times as long as alone"
+    assert p95 < limit_s * delay * (1 if WHOLE else 3), said
     return said
 
 
-def _harvest(city: City, media: str) -> tuple[list[float], list[str]]:
+def _harvest(city: City, media: str) -> tuple[list[tuple[float, float]], list[str]]:
     """Walk the whole catalog in one form; how long each page took, and every dataset that was met."""
     took, ids, began = [], [], time.perf_counter()
     for answer in pages(f"{city.catalog}/catalog", media):
-        took.append(time.perf_counter() - began)
+        took.append((time.perf_counter() - began, _delay()))
         ids += DATASETS[media](answer.body)
         began = time.perf_counter()
     return took, ids

@@ -1,7 +1,8 @@
 # METADATA
 # title: Acts on agreements
 # description: |
-#   Who may do what to an agreement: offer terms, apply, review, approve, refuse, sanction. A steward is whoever an
+#   Who may do what to an agreement: offer terms, apply, review, approve, refuse, sanction; and who may enter a system that
+#   reads a domain into the register of algorithms (`register`). A steward is whoever an
 #   agreement in force lets manage the domain. The input is that of a decision for the action manage, with `matter`.
 package datapolis.stewardship
 
@@ -16,6 +17,7 @@ steward_acts := {
 	"assess",
 	"offer",
 	"refuse",
+	"register",
 	"resume",
 	"review",
 	"revoke",

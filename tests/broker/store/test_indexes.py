@@ -11,6 +11,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
@@ -30,6 +31,7 @@ from tests.fixtures.postgres import Database
 from tests.strategies.queries import NS
 
 SPEED, NAME, RARE = NS + "speed", NS + "name", NS + 'it\'s "odd"'
+REACH = NS + "reach"
 CAR = TypeIs(NS + "Car")
 LIMITS = Limits(seen=2, rows=1000, most=4)
 PROVE = os.environ.get("DATAPOLIS_PROVE") == "1"
@@ -57,8 +59,9 @@ def large(pg_module: Database) -> Iterator[Table]:
     table.run(table.conn.execute("DELETE FROM entities"))
     table.run(table.conn.execute(_FILL, RARE, ROWS))
     table.run(table.conn.execute("INSERT INTO entity_type SELECT types[1], id FROM entities"))
-    table.run(table.conn.execute("ANALYZE entities"))
-    table.run(table.conn.execute("ANALYZE entity_type"))
+    table.run(table.conn.execute("INSERT INTO entity_geo SELECT id, $1, location FROM entities", REACH))
+    for name in ("entities", "entity_type", "entity_geo"):
+        table.run(table.conn.execute(f"ANALYZE {name}"))
     yield table
     table.close()
 
@@ -165,10 +168,11 @@ def test_one_process_at_a_time(large: Table, pg_module: Database) -> None:
     ("node", "index", "least", "most"),
     [
         (And((CAR, NEAR)), "entities_location", 5, 20),
+        (And((CAR, replace(NEAR, attr=REACH))), "entity_geo_geom", 5, 20),
         (And((CAR, parse_scope("/city/district50/block"))), "entities_scopes", ROWS // 2000, ROWS // 2000),
         (And((CAR, parse_scope("/city/district50/#"))), "entities_scopes", ROWS // 2000, ROWS // 2000),
     ],
-    ids=["near", "scope", "scopes below"],
+    ids=["near", "near another GeoProperty", "scope", "scopes below"],
 )
 def test_standing_indexes_serve_places_and_scopes(large: Table, node: Node, index: str, least: int, most: int) -> None:
     plan = explain(large, Query(node))
@@ -184,9 +188,14 @@ _DOOR = {
         f"type={quote(NS + 'Car')}&georel=near;maxDistance==20000&geometry=Point&coordinates=[5,0.5]",
         ("entities_location", ""),
     ),
+    "near another GeoProperty": (
+        f"type={quote(NS + 'Car')}&georel=near;maxDistance==20000&geometry=Point&coordinates=[5,0.5]"
+        f"&geoproperty={quote(REACH)}",
+        ("entity_geo_geom", ""),
+    ),
     "scope": (f"type={quote(NS + 'Car')}&scopeQ=/city/district50/%23", ("entities_scopes", "")),
-    "orderBy": (f"type={quote(NS + 'Car')}&local=true&orderBy={quote(SPEED)}", ("observed_asc", SPEED)),
-    "orderBy desc": (f"type={quote(NS + 'Car')}&local=true&orderBy={quote(NAME)};desc", ("observed_desc", NAME)),
+    "orderBy": (f"type={quote(NS + 'Car')}&local=true&orderBy={quote(f'<{SPEED}>')}", ("observed_asc", SPEED)),
+    "orderBy desc": (f"type={quote(NS + 'Car')}&local=true&orderBy={quote(f'<{NAME}>')};desc", ("observed_desc", NAME)),
 }
 
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import tempfile
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,11 +24,14 @@ import yaml
 
 from docker.local.stack import profile
 from tests.bench.environment import city_in_force, issuing
+from tests.fixtures.governed import PATIENT
 from tests.fixtures.postgres import Database
 
 __all__ = ["Counted", "governing", "suite_types"]
 
 MARK = "2000-01-01T00:00:07Z"
+_MARKED = MARK.rstrip("Z").encode()
+_FOLLOW_S = 0.2
 FILTER = f"createdAt>{MARK}"
 """True of all that is stored; the odd second tells it in the server's log."""
 _DEFAULT = "https://uri.etsi.org/ngsi-ld/default-context/"
@@ -49,15 +55,57 @@ class Counted:
 
     database: Database
     environment: Mapping[str, str]
-    log: Path
-    log_from: int
+    statements: Statements
 
     def read(self) -> tuple[int, int]:
         """Give audited decisions, and statements that carried the filter."""
-        with self.log.open("rb") as file:
-            file.seek(self.log_from)
-            carried = sum(MARK.rstrip("Z").encode() in line for line in file if b" DETAIL:  parameters: " in line)
-        return asyncio.run(_decisions(self.database)), carried
+        return asyncio.run(_decisions(self.database)), self.statements.so_far()
+
+
+class Statements:
+    """Counts the logged statements of a database that carry the filter, while the block runs.
+
+    The log is followed as it grows: its supervisor moves it away every few seconds, so much is written to it.
+    """
+
+    def __init__(self, log: Path, database: str) -> None:
+        self._log = log
+        self._of = f"@{database} DETAIL:  parameters: ".encode()
+        self._carried = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._follow)
+
+    def __enter__(self) -> Statements:
+        self._file = self._log.open("rb")
+        self._file.seek(0, os.SEEK_END)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._file.close()
+
+    def so_far(self) -> int:
+        """Give the count, once what was written before has been read."""
+        time.sleep(3 * _FOLLOW_S)
+        return self._carried
+
+    def _follow(self) -> None:
+        rest = b""
+        while not self._stop.wait(_FOLLOW_S):
+            moved = self._moved()
+            *lines, rest = (rest + self._file.read()).split(b"\n")
+            self._carried += sum(self._of in line and _MARKED in line for line in lines)
+            if moved:
+                self._file.close()
+                self._file, rest = self._log.open("rb"), b""
+
+    def _moved(self) -> bool:
+        try:
+            return self._log.stat().st_ino != os.fstat(self._file.fileno()).st_ino
+        except FileNotFoundError:
+            return False
 
 
 async def _decisions(database: Database) -> int:
@@ -91,9 +139,14 @@ def governing(database: Database, types: list[str], folder: str) -> Iterator[Cou
         city_in_force(database, city)
         issuer = stack.enter_context(issuing())
         asyncio.run(_log_statements(database))
-        environment = {**issuer.environment(), "DATAPOLIS_OPA_URL": database.engines.opa, "DATAPOLIS_CITY": str(city)}
+        environment = {
+            **issuer.environment(),
+            "DATAPOLIS_OPA_URL": database.engines.opa,
+            "DATAPOLIS_CITY": str(city),
+            **PATIENT,
+        }
         log = profile("test").folder / "logs" / "postgres.log"
-        yield Counted(database, environment, log, log.stat().st_size)
+        yield Counted(database, environment, stack.enter_context(Statements(log, database.name)))
 
 
 async def _log_statements(database: Database) -> None:
