@@ -10,8 +10,9 @@ import pytest
 
 from connectors.settings import ConnectorSettings
 from docker.local.stack import ROOT
+from tests.fixtures.mariadb import mariadb
 
-__all__ = ["city", "make_settings"]
+__all__ = ["city", "make_settings", "mariadb"]
 
 CITY = ROOT / "city"
 
