@@ -20,7 +20,8 @@ from aiohttp import web
 from rich.console import Console
 from rich.table import Table
 
-from connectors.acls import apply_rights
+from broker.core.principals import once_is_enough
+from connectors.acls import apply_all, apply_rights
 from connectors.admin import admin_app
 from connectors.conform import notes
 from connectors.declare import apply_topics
@@ -320,17 +321,25 @@ def relearn(feed: FeedName, as_json: AsJson = False) -> None:
 def topics_apply(
     partitions: Annotated[int, typer.Option(min=1)] = 6,
     replication: Annotated[int, typer.Option(min=1)] = 1,
+    rules: Annotated[bool, typer.Option("--rights/--no-rights", help="Whether to settle Kafka's access rules.")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Create the topics of all feeds and domains, or set their clean-up where they exist."""
+    """Create the topics of all feeds and domains, or set their clean-up where they exist.
+
+    Logged in to Kafka (DATAPOLIS_KAFKA_USER), it also gives each principal of the platform its rights, and no more.
+    """
     settings = ConnectorSettings()
     domains = sorted(path.stem for path in (settings.city / "domains").glob("*.yaml"))
-    done = asyncio.run(apply_topics(load_all(settings.feeds).values(), domains, settings, partitions, replication))
+    feeds = load_all(settings.feeds).values()
+    done = asyncio.run(apply_topics(feeds, domains, settings, partitions, replication))
+    rights = asyncio.run(apply_all(feeds, settings)) if settings.kafka_user and rules else {}
     if as_json:
         print(json.dumps(done))
         return
     for outcome, count in sorted(Counter(done.values()).items()):
         console.print(f"{count} topics {outcome}")
+    if rights:
+        console.print(", ".join(f"{count} rights {outcome}" for outcome, count in rights.items()))
 
 
 @topics_app.command("rights", epilog="Example: python -m connectors topics rights connectors-parks parks-sensors")
@@ -400,6 +409,7 @@ def _show(trial: Trial, remarks: list[str]) -> None:
 def main() -> None:
     """Run the command line; a wrong declaration or setting is one clear sentence and exit status 2."""
     level = logging.getLevelNamesMapping().get(os.environ.get("DATAPOLIS_LOG_LEVEL", "info").upper(), logging.INFO)
+    logging.getLogger("aiokafka.conn").addFilter(once_is_enough)
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(level),
         processors=[

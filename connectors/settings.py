@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-import ssl
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from broker.core.principals import Mechanism, login
 
 __all__ = ["ConnectorSettings", "Network"]
 
@@ -21,11 +22,9 @@ class ConnectorSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="DATAPOLIS_", extra="ignore")
 
     kafka: str = "127.0.0.1:19092"
-    kafka_user: str = Field(default="", description="principal of the connectors, for a Kafka with SASL; empty: none")
+    kafka_user: str = Field(default="", description="principal that logs in to a Kafka with SASL; empty: none")
     kafka_password: SecretStr = Field(default=SecretStr(""), description="password of that principal")
-    kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        default="SCRAM-SHA-512", description="how that principal logs in"
-    )
+    kafka_mechanism: Mechanism = Field(default="SCRAM-SHA-512", description="how that principal logs in")
     kafka_tls: bool = Field(default=False, description="whether that log-in goes over TLS")
     session_ms: int = Field(default=10_000, ge=1_000, description="how long Kafka waits for a silent worker")
     mqtt: str = Field(default="127.0.0.1:11883", description="MQTT broker, host:port")
@@ -58,15 +57,8 @@ class ConnectorSettings(BaseSettings):
     @property
     def kafka_login(self) -> dict[str, Any]:
         """What each of aiokafka's clients is told to log in; nothing without a user."""
-        if not self.kafka_user:
-            return {}
-        return {
-            "security_protocol": "SASL_SSL" if self.kafka_tls else "SASL_PLAINTEXT",
-            "ssl_context": ssl.create_default_context() if self.kafka_tls else None,
-            "sasl_mechanism": self.kafka_mechanism,
-            "sasl_plain_username": self.kafka_user,
-            "sasl_plain_password": self.kafka_password.get_secret_value(),
-        }
+        password = self.kafka_password.get_secret_value()
+        return login(self.kafka_user, password, self.kafka_mechanism, tls=self.kafka_tls)
 
     @property
     def feeds(self) -> Path:

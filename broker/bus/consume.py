@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -84,6 +84,8 @@ class Source:
     pattern: str
     member: str | None = None
     session_ms: int = 10_000
+    login: Mapping[str, Any] = field(default_factory=dict)
+    """What aiokafka is told to log in (`broker.core.principals.login`)."""
 
 
 class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
@@ -112,6 +114,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
             fetch_max_wait_ms=100,
             max_partition_fetch_bytes=4_194_304,
             retry_backoff_ms=100,
+            **source.login,
         )
 
     async def start(self) -> None:

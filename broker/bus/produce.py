@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
@@ -32,8 +33,16 @@ class Producer:
     A group that fails leaves the connection closed, so that nothing sent later can overtake what is sent again.
     """
 
-    def __init__(self, bootstrap: str, *, client_id: str = "datapolis-broker", timeout_s: float = 15.0) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        *,
+        client_id: str = "datapolis-broker",
+        timeout_s: float = 15.0,
+        login: Mapping[str, Any] | None = None,
+    ) -> None:
         self._bootstrap = bootstrap
+        self._login = dict(login or {})
         self._client_id = client_id
         self._timeout_s = timeout_s
         self._producer: AIOKafkaProducer | None = None
@@ -74,6 +83,7 @@ class Producer:
                 max_batch_size=262_144,
                 max_request_size=8_388_608,
                 request_timeout_ms=10_000,
+                **self._login,
             )
             try:
                 async with asyncio.timeout(self._timeout_s):

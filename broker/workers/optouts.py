@@ -7,6 +7,8 @@ back. Every worker holds the whole set, so it needs no group and no positions.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer
@@ -23,8 +25,9 @@ _log = structlog.get_logger(__name__)
 class OptOuts:
     """The live set of (domain, pseudonym)."""
 
-    def __init__(self, bootstrap: str, prefix: str = "") -> None:
+    def __init__(self, bootstrap: str, prefix: str = "", login: Mapping[str, Any] | None = None) -> None:
         self._bootstrap = bootstrap
+        self._login = dict(login or {})
         self._topic = topics.prefixed(topics.OPTOUTS, prefix)
         self._members: set[tuple[str, str]] = set()
         self.complete = asyncio.Event()
@@ -49,6 +52,7 @@ class OptOuts:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=200,
+            **self._login,
         )
         try:
             await consumer.start()

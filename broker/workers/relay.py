@@ -9,8 +9,8 @@ drawn under its lock, so their ids are in the order of its versions, and one par
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
 
 import structlog
 from prometheus_client import Counter, Gauge
@@ -33,14 +33,21 @@ class Relay:
     """Runs until `stop` is set. `limit` is the most rows in one transaction."""
 
     def __init__(
-        self, pool: Pool, bootstrap: str, *, prefix: str = "", limit: int = 1000, idle_s: float = 0.05
+        self,
+        pool: Pool,
+        bootstrap: str,
+        *,
+        prefix: str = "",
+        limit: int = 1000,
+        idle_s: float = 0.05,
+        login: Mapping[str, Any] | None = None,
     ) -> None:
         self._pool = pool
         self._prefix = prefix
         self._limit = limit
         self._idle_s = idle_s
-        self._changes = Producer(bootstrap, client_id="datapolis-relay")
-        self._letters = Producer(bootstrap, client_id="datapolis-relay-dead")
+        self._changes = Producer(bootstrap, client_id="datapolis-relay", login=login)
+        self._letters = Producer(bootstrap, client_id="datapolis-relay-dead", login=login)
         self._topic = topics.prefixed(topics.CHANGES, prefix)
 
     async def run(self, stop: asyncio.Event) -> None:

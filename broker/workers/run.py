@@ -8,6 +8,7 @@ starts it anew, and nothing is lost, because nothing is kept in memory alone.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import signal
@@ -26,6 +27,7 @@ from broker.bus.consume import Source, topic_pattern
 from broker.core import topics
 from broker.core.access import Access
 from broker.core.egress import ranges
+from broker.core.principals import once_is_enough
 from broker.core.subscription import Subscription
 from broker.ld.contexts import Contexts
 from broker.remote.client import Client
@@ -64,6 +66,7 @@ async def run(roles: Collection[str], settings: WorkerSettings, policy: PolicySe
     unknown = set(roles) - set(ROLES)
     if unknown:
         raise ValueError(f"no such role: {', '.join(sorted(unknown))}; there are {', '.join(ROLES)}")
+    logging.getLogger("aiokafka.conn").addFilter(once_is_enough)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -109,7 +112,9 @@ async def _roles(
         pattern = f"^{re.escape(prefix)}entities\\..+$"
         found |= _ingest(settings, pool, _source(settings, "ingest", pattern))
     if "relay" in wanted:
-        relay = Relay(pool, settings.kafka, prefix=prefix, idle_s=settings.relay_idle_s)
+        relay = Relay(
+            pool, settings.kafka, prefix=prefix, idle_s=settings.relay_idle_s, login=settings.kafka_login("relay")
+        )
         found["relay"] = _Role(relay.run, lambda: True)
     if "notify" in wanted:
         found["notify"] = await _notify(settings, policy, pool, stack)
@@ -120,7 +125,7 @@ async def _roles(
 
 
 def _ingest(settings: WorkerSettings, pool: Pool, source: Source) -> dict[str, _Role]:
-    optouts = OptOuts(settings.kafka, settings.topic_prefix)
+    optouts = OptOuts(settings.kafka, settings.topic_prefix, settings.kafka_login("ingest"))
     ingest = Ingest(
         pool,
         source,
@@ -194,6 +199,7 @@ def _source(settings: WorkerSettings, consumer: str, pattern: str) -> Source:
         pattern=pattern,
         member=member,
         session_ms=settings.session_ms,
+        login=settings.kafka_login(consumer),
     )
 
 

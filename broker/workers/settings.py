@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from broker.core.principals import PRINCIPALS, Mechanism, login
 from broker.settings import BrokerSettings
 
 __all__ = ["IndexerSettings", "WorkerSettings"]
@@ -18,6 +19,12 @@ class WorkerSettings(BrokerSettings):
     worker: str = Field(
         default="", description="name of this worker, kept over restarts; empty: a new name at each start"
     )
+    kafka_logins: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description="passwords of the principals that roles log in to Kafka as (ingest, relay, notifier), as JSON",
+    )
+    kafka_mechanism: Mechanism = Field(default="SCRAM-SHA-512", description="how that principal logs in")
+    kafka_tls: bool = Field(default=False, description="whether that log-in goes over TLS")
     session_ms: int = Field(default=10_000, ge=1000, description="how long Kafka waits for a silent worker")
     ingest_batch: int = Field(default=2000, ge=1, le=50_000, description="most records of one ingest transaction")
     ingest_wait_s: float = Field(default=0.2, gt=0, le=10, description="longest wait for an ingest batch")
@@ -31,6 +38,16 @@ class WorkerSettings(BrokerSettings):
     notify_calls_each: int = Field(default=8, ge=1, description="calls under way to one subscription's receiver")
     expire_every_s: float = Field(default=1.0, gt=0, description="pause between sweeps for what has expired")
     months_every_s: float = Field(default=600.0, gt=0, description="pause between looks at history's partitions")
+
+    def kafka_login(self, role: str) -> dict[str, Any]:
+        """What the Kafka clients of a role are told to log in; nothing where its principal has no password here."""
+        user = PRINCIPALS[role]
+        password = self.kafka_logins.get(user)
+        return (
+            {}
+            if password is None
+            else login(user, password.get_secret_value(), self.kafka_mechanism, tls=self.kafka_tls)
+        )
 
 
 class IndexerSettings(BaseSettings):

@@ -6,10 +6,12 @@ import os
 import secrets
 from pathlib import Path
 
+from docker.local.kafka_access import PRINCIPALS, password_name
+
 __all__ = ["ROLES", "load"]
 
 ROLES = ("admin", "owner", "broker", "policies", "catalog")
-_NAMES = tuple(f"POSTGRES_{role.upper()}" for role in ROLES)
+_NAMES = (*(f"POSTGRES_{role.upper()}" for role in ROLES), *(password_name(each) for each in PRINCIPALS))
 
 
 def load(folder: Path) -> dict[str, str]:

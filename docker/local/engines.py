@@ -13,6 +13,7 @@ from pathlib import Path
 from docker.local import credentials, locate
 from docker.local.account import Account
 from docker.local.console import Trouble, say
+from docker.local.kafka_access import PRINCIPALS, access_properties, password_name
 from docker.local.program import Program, http_ready, kafka_ready, postgres_ready, tcp_ready
 from docker.local.stack import ROOT, Profile, cache_folder
 
@@ -100,8 +101,12 @@ def _init_cluster(profile: Profile, account: Account, bin_folder: Path, data: Pa
     account.hand_over(data / "postgresql.conf")
 
 
-def kafka_program(profile: Profile, account: Account) -> Program:
-    """Format the log folder (KRaft, one node) when missing, write its settings, and say how to run it."""
+def kafka_program(profile: Profile, account: Account, *, guarded: bool | None = None) -> Program:
+    """Format the log folder (KRaft, one node) when missing, write its settings, and say how to run it.
+
+    A `guarded` one asks for a log-in and denies by default: every one but that of the tests, unless they want it so.
+    """
+    guarded = profile.name != "test" if guarded is None else guarded
     folder = account.own(profile.folder / "kafka")
     libs = _within_reach(locate.kafka_libs(), profile, account)
     port, controller = profile.ports["kafka"], profile.ports["kafka_controller"]
@@ -110,9 +115,7 @@ def kafka_program(profile: Profile, account: Account) -> Program:
         "node.id": 1,
         "controller.quorum.voters": f"1@127.0.0.1:{controller}",
         "controller.listener.names": "CONTROLLER",
-        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        **_kafka_listeners(profile, guarded),
         "log.dirs": folder / "logs",
         "auto.create.topics.enable": "false",
         "num.partitions": 1,
@@ -132,7 +135,7 @@ def kafka_program(profile: Profile, account: Account) -> Program:
         "delete.topic.enable": "true",
     }
     text = "".join(f"{name}={value}\n" for name, value in properties.items())
-    config = account.hand_over(_write(folder / "server.properties", text))
+    config = account.hand_over(_write(folder / "server.properties", text, mode=0o600))
     logging = account.hand_over(_write(folder / "log4j2.properties", _KAFKA_LOG))
     heap = "512m" if profile.name == "test" else "768m"
     options = ["-Xms256m", f"-Xmx{heap}", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=50", "-XX:TieredStopAtLevel=4"]
@@ -150,6 +153,18 @@ def kafka_program(profile: Profile, account: Account) -> Program:
         stop_wait_s=30,
         reload_key=text,
     )
+
+
+def _kafka_listeners(profile: Profile, guarded: bool) -> dict[str, str]:
+    port, controller = profile.ports["kafka"], profile.ports["kafka_controller"]
+    if guarded:
+        known = credentials.load(profile.folder)
+        return access_properties(port, controller, {name: known[password_name(name)] for name in PRINCIPALS})
+    return {
+        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    }
 
 
 def _format_log(account: Account, java: list[str], config: Path, folder: Path) -> None:
@@ -243,5 +258,6 @@ def _link(source: str, target: str) -> None:
 def _write(file: Path, text: str, mode: int = 0o644) -> Path:
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "w") as out:
+        os.fchmod(descriptor, mode)  # also where the file was there before
         out.write(text)
     return file

@@ -7,14 +7,25 @@ that it needs and no others.
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from docker.local import credentials
+from docker.local.kafka_access import KAFKA_LOGINS, password_name
 from docker.local.stack import ROOT, Profile
 from policies.issuer.clients import client_secrets
 
-__all__ = ["DATABASE", "DSNS", "data_folder", "dsn", "process_environment", "state_folder"]
+__all__ = [
+    "DATABASE",
+    "DSNS",
+    "data_folder",
+    "dsn",
+    "kafka_environment",
+    "process_environment",
+    "state_folder",
+]
 
 DATABASE = "datapolis"
 # Which database roles each process logs in as.
@@ -40,6 +51,7 @@ _OURS = (
     "DATAPOLIS_PORT_",
     "DATAPOLIS_TEST_",
     "DATAPOLIS_DSN_",
+    "DATAPOLIS_KAFKA_",
     "DATAPOLIS_ADMIN_PORT",
     "DATAPOLIS_DOMAIN_KEYS",
     "DATAPOLIS_DATA",  # passed on where it names a folder
@@ -78,6 +90,7 @@ def process_environment(profile: Profile, process: str) -> dict[str, str]:
     found["HOME"] = str(state_folder(profile))
     found |= _addresses(profile)
     found |= {f"DATAPOLIS_DSN_{role.upper()}": dsn(profile, role) for role in DSNS[process]}
+    found |= kafka_environment(process, credentials.load(profile.folder))
     if process in _CATALOG:
         found["DATAPOLIS_CATALOG_CLIENT_ID"] = "catalog"
         found["DATAPOLIS_CATALOG_CLIENT_SECRET"] = client_secrets(state_folder(profile), ["catalog"])["catalog"]
@@ -85,6 +98,17 @@ def process_environment(profile: Profile, process: str) -> dict[str, str]:
     if admin is not None:
         found["DATAPOLIS_ADMIN_PORT"] = str(admin)
     return found
+
+
+def kafka_environment(process: str, known: Mapping[str, str]) -> dict[str, str]:
+    """Return what a process logs in to Kafka with, from the passwords in `secrets.env`; nothing for most."""
+    users = KAFKA_LOGINS.get(process, ())
+    if not users:
+        return {}
+    found = {"DATAPOLIS_KAFKA_MECHANISM": "PLAIN"}
+    if process == "worker":
+        return found | {"DATAPOLIS_KAFKA_LOGINS": json.dumps({one: known[password_name(one)] for one in users})}
+    return found | {"DATAPOLIS_KAFKA_USER": users[0], "DATAPOLIS_KAFKA_PASSWORD": known[password_name(users[0])]}
 
 
 def _addresses(profile: Profile) -> dict[str, str]:
@@ -98,6 +122,7 @@ def _addresses(profile: Profile) -> dict[str, str]:
         "DATAPOLIS_MQTT": f"127.0.0.1:{ports['mqtt']}",
         "DATAPOLIS_BROKER_URL": f"http://127.0.0.1:{ports['broker']}",
         "DATAPOLIS_BROKER_PORT": str(ports["broker"]),
+        "DATAPOLIS_PUSH_PORT": str(ports["push"]),
         "DATAPOLIS_CATALOG_URL": f"http://127.0.0.1:{ports['catalog']}",
         "DATAPOLIS_CATALOG_PORT": str(ports["catalog"]),
         "DATAPOLIS_ISSUER": issuer,

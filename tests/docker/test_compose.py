@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from docker.local.kafka_access import PRINCIPALS, access_properties
 from docker.local.services import COMMANDS, ONE_SHOTS
 from docker.local.stack import ROOT
 
@@ -52,7 +53,7 @@ def test_published_ports_are_those_of_the_stack_and_on_the_loopback() -> None:
     published = [text for service in SERVICES.values() for text in service.get("ports", [])]
     assert sorted(published) == sorted(
         f"127.0.0.1:${{DATAPOLIS_PORT_{name.upper()}:-{STACK['ports'][name]}}}:{inside}"
-        for name, inside in {"postgres": 5432, "mqtt": 11883, "broker": 1026, "catalog": 8000}.items()
+        for name, inside in {"postgres": 5432, "mqtt": 11883, "broker": 1026, "catalog": 8000, "push": 18099}.items()
     )
 
 
@@ -83,6 +84,17 @@ def test_each_container_is_unprivileged_and_watched(name: str) -> None:
         assert service["read_only"] is True
     assert ("healthcheck" in service) is (name not in ONCE)
     assert service["restart"] == ("no" if name in ONCE else "unless-stopped")
+
+
+def test_kafka_asks_for_a_log_in_and_denies_by_default() -> None:
+    """As the local stack's does; no listener goes without a log-in."""
+    environment = SERVICES["kafka"]["environment"]
+    said = {name.removeprefix("KAFKA_").replace("_", ".").lower(): value for name, value in environment.items()}
+    wanted = access_properties(19092, 19093, dict.fromkeys(PRINCIPALS, "x"))
+    for name, value in wanted.items():
+        if "listeners" not in name and "jaas" not in name:
+            assert said[name] == value, name
+    assert "PLAINTEXT://" not in said["listeners"] + said["advertised.listeners"]
 
 
 def test_our_image_does_not_run_as_root() -> None:

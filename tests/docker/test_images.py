@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from docker.images.health import ready
 from docker.images.secrets import generate
+from docker.local.kafka_access import PRINCIPALS
 
 
 def test_secrets_are_kept_and_given_to_those_who_need_them(tmp_path: Path) -> None:
@@ -20,6 +23,9 @@ def test_secrets_are_kept_and_given_to_those_who_need_them(tmp_path: Path) -> No
     assert names == {
         "migrate": [f"DATAPOLIS_DSN_{role}" for role in ("ADMIN", "OWNER", "BROKER", "POLICIES", "CATALOG")],
         "broker": ["DATAPOLIS_DSN_BROKER"],
+        "worker": ["DATAPOLIS_DSN_BROKER", "DATAPOLIS_KAFKA_MECHANISM", "DATAPOLIS_KAFKA_LOGINS"],
+        "connectors": ["DATAPOLIS_KAFKA_MECHANISM", "DATAPOLIS_KAFKA_USER", "DATAPOLIS_KAFKA_PASSWORD"],
+        "topics": ["DATAPOLIS_KAFKA_MECHANISM", "DATAPOLIS_KAFKA_USER", "DATAPOLIS_KAFKA_PASSWORD"],
         "indexer": ["DATAPOLIS_DSN_OWNER"],
         "policies": ["DATAPOLIS_DSN_POLICIES"],
         "catalog": ["DATAPOLIS_DSN_CATALOG", "DATAPOLIS_DSN_POLICIES", "DATAPOLIS_CATALOG_CLIENT_SECRET"],
@@ -27,6 +33,23 @@ def test_secrets_are_kept_and_given_to_those_who_need_them(tmp_path: Path) -> No
     password = (tmp_path / "postgres" / "password").read_text()
     assert f"postgresql://postgres:{password}@postgres:5432/datapolis" in (tmp_path / "migrate/secrets.env").read_text()
     assert password not in (tmp_path / "broker" / "secrets.env").read_text()
+
+
+def test_kafka_and_its_clients_agree(tmp_path: Path) -> None:
+    """The file that a shell reads gives each process its own password, and Kafka's own file knows it."""
+    generate(tmp_path)
+    jaas = (tmp_path / "kafka" / "jaas.conf").read_text()
+    told = subprocess.run(
+        ["/bin/sh", "-c", '. "$0"; printf %s "$DATAPOLIS_KAFKA_LOGINS"', str(tmp_path / "worker" / "secrets.env")],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    logins = json.loads(told.stdout)
+    assert set(logins) == {"ingest", "relay", "notifier"}
+    for user, password in logins.items():
+        assert f'user_{user}="{password}"' in jaas
+    inside, _, controller = jaas.partition("controller.KafkaServer")
+    assert [one for one in PRINCIPALS if f"user_{one}=" in inside] == list(PRINCIPALS)
+    assert [one for one in PRINCIPALS if f"user_{one}=" in controller] == ["admin"]
 
 
 def test_health_of_nothing_is_bad(unused_tcp_port: int) -> None:

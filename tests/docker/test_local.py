@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from supervisor.datatypes import dict_of_key_value_pairs
 
+from broker.core.principals import PRINCIPALS as CORE
 from docker.local import credentials, licences
 from docker.local.console import Trouble
 from docker.local.environment import DSNS, process_environment
 from docker.local.jobs import Job, Log, run_jobs
+from docker.local.kafka_access import KAFKA_LOGINS, PRINCIPALS, access_properties, password_name
 from docker.local.ports import owner_of
 from docker.local.program import Program, tcp_ready
 from docker.local.services import COMMANDS, ONE_SHOTS
@@ -59,10 +61,11 @@ def test_the_holder_of_a_port_is_named() -> None:
 
 
 def test_passwords_are_made_once_and_readable_by_their_owner_alone(tmp_path: Path) -> None:
-    """Five different ones."""
+    """All of them different."""
     first = credentials.load(tmp_path)
     assert credentials.load(tmp_path) == first
-    assert set(first) == {f"POSTGRES_{role.upper()}" for role in credentials.ROLES}
+    roles = {f"POSTGRES_{role.upper()}" for role in credentials.ROLES}
+    assert set(first) == roles | {password_name(one) for one in PRINCIPALS}
     assert len(set(first.values())) == len(first)
     assert (tmp_path / "secrets.env").stat().st_mode & 0o777 == 0o600
 
@@ -76,6 +79,28 @@ def test_a_process_gets_its_own_dsns_and_no_others(instance: Profile, process: s
     }
     assert ("DATAPOLIS_DSN_OWNER" in environment) == (process in ("migrate", "indexer"))
     assert ("DATAPOLIS_DSN_ADMIN" in environment) == (process == "migrate")
+
+
+@pytest.mark.parametrize("process", sorted(DSNS))
+def test_a_process_logs_in_to_kafka_as_itself(instance: Profile, process: str) -> None:
+    """Those that have no business with Kafka get no password of it."""
+    known = credentials.load(instance.folder)
+    own = {known[password_name(one)] for one in KAFKA_LOGINS.get(process, ())}
+    environment = process_environment(instance, process)
+    text = "\n".join(environment.values())
+    assert {one for name, one in known.items() if name.startswith("KAFKA_") and one in text} == own
+    assert ("DATAPOLIS_KAFKA_MECHANISM" in environment) is bool(own)
+
+
+def test_the_stacks_kafka_denies_by_default(instance: Profile) -> None:
+    """Its settings hold the passwords, for its account alone; no listener goes without a log-in."""
+    known = credentials.load(instance.folder)
+    found = access_properties(1, 2, {one: known[password_name(one)] for one in PRINCIPALS})
+    assert found["allow.everyone.if.no.acl.found"] == "false"
+    assert found["super.users"] == "User:admin"
+    assert "PLAINTEXT://" not in found["listeners"]
+    assert found["listener.security.protocol.map"] == "INSIDE:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT"
+    assert set(CORE.values()) | {"admin", "connectors"} == set(PRINCIPALS)
 
 
 def test_a_users_setting_reaches_processes_but_addresses_follow_the_ports(

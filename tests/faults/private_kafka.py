@@ -6,11 +6,13 @@ import asyncio
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from docker.local import credentials
 from docker.local.account import engine_account
 from docker.local.engines import kafka_program
 from docker.local.program import Program
@@ -22,8 +24,10 @@ __all__ = ["PrivateKafka", "private_kafka"]
 class PrivateKafka:
     """One broker process on ports of its own."""
 
-    def __init__(self, program: Program, port: int, uid: int | None, gid: int | None, log: Path) -> None:
+    def __init__(self, program: Program, port: int, uid: int | None, gid: int | None, log: Path, folder: Path) -> None:
         self.bootstrap = f"127.0.0.1:{port}"
+        self.passwords = credentials.load(folder)
+        """By name as in `secrets.env`; asked for by a guarded one."""
         self._program = program
         self._uid, self._gid = uid, gid
         self._log = log
@@ -44,6 +48,14 @@ class PrivateKafka:
             self._process.wait(10)
             self._process = None
 
+    def wait(self, within_s: float = 120) -> None:
+        """Wait until it answers, where no event loop runs."""
+        deadline = time.monotonic() + within_s
+        while not self._program.ready():
+            assert self._process is None or self._process.poll() is None, self._log.read_text()[-3000:]
+            assert time.monotonic() < deadline, self._log.read_text()[-3000:]
+            time.sleep(0.1)
+
     async def ready(self, within_s: float = 120) -> None:
         """Wait until it answers."""
         async with asyncio.timeout(within_s):
@@ -59,9 +71,12 @@ def _free() -> int:
 
 
 @contextmanager
-def private_kafka(log: Path, properties: Callable[[int, int], str] | None = None) -> Iterator[PrivateKafka]:
+def private_kafka(
+    log: Path, properties: Callable[[int, int], str] | None = None, *, guarded: bool = False
+) -> Iterator[PrivateKafka]:
     """Start a Kafka with empty logs, beside the test engines' folder; remove all of it at the end.
 
+    A `guarded` one wants a log-in and denies by default, as that of the stack.
     `properties` writes more settings, which go before the usual ones, from the ports of Kafka and of its controller.
     """
     shared = profile("test")
@@ -71,12 +86,12 @@ def private_kafka(log: Path, properties: Callable[[int, int], str] | None = None
     account = engine_account()
     account.own(instance.folder, 0o711)
     try:
-        program = kafka_program(instance, account)
+        program = kafka_program(instance, account, guarded=guarded)
         if properties is not None:
             with Path(program.command[-1]).open("a") as settings:
                 settings.write(properties(ports["kafka"], ports["kafka_controller"]))
         uid, gid = (account.uid, account.gid) if account.switch else (None, None)
-        broker = PrivateKafka(program, ports["kafka"], uid, gid, log)
+        broker = PrivateKafka(program, ports["kafka"], uid, gid, log, instance.folder)
         try:
             yield broker
         finally:

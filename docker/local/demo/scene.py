@@ -10,6 +10,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer
 
 from broker.core import topics
+from broker.core.principals import login
 from docker.local.console import Trouble
 from docker.local.demo.client import Answer, City
 from docker.local.demo.show import Show
@@ -85,6 +86,12 @@ class Scene:
         consumer = AIOKafkaConsumer(
             *names,
             bootstrap_servers=self.environment["DATAPOLIS_KAFKA"],
+            **login(
+                self.environment.get("DATAPOLIS_KAFKA_USER", ""),
+                self.environment.get("DATAPOLIS_KAFKA_PASSWORD", ""),
+                "PLAIN",
+                tls=False,
+            ),
             auto_offset_reset="earliest",
             enable_auto_commit=False,
         )
