@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from broker.store.pool import Pool
-from broker.store.write import Change, Guard, Outcome, apply
+from broker.store.write import Change, Guard, Outcome, Unread, apply
 from policies.audit import Prepared, append
 
 __all__ = ["write_batch"]
@@ -16,8 +16,8 @@ async def write_batch(
     pool: Pool,
     tenant: str,
     schema: str,
-    changes: Sequence[Change],
-    guards: Sequence[Guard | None],
+    changes: Sequence[Change | Unread],
+    guards: Sequence[Guard | None] | None,
     seal: Callable[[Sequence[Outcome]], Prepared],
 ) -> tuple[list[Outcome], Prepared]:
     """Apply a batch in the order given, and append the request's audit record, in one transaction."""

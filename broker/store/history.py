@@ -11,7 +11,7 @@ import asyncpg
 
 from broker.core import times
 from broker.core.patch import HistoryRow
-from broker.store.entities import SEPARATOR
+from broker.store.entities import ROW_SEPARATOR, SEPARATOR
 from broker.store.named import load
 from broker.store.pool import Conn, Pool
 
@@ -38,20 +38,15 @@ async def append(conn: Conn, tenant: str, rows: Sequence[HistoryRow]) -> None:
             groups[group] = [row]
         else:
             found.append(row)
-    instants = {text: times.to_datetime(text) for group in groups for text in group[1:3]}
-    made = await _ensure(conn, tenant, {instants[group[1]] for group in groups})
+    made = await _ensure(conn, tenant, map(times.to_datetime, {group[1] for group in groups}))
     await _routed(
         conn,
         made,
         _SQL["append"],
-        [group[0] for group in groups],
-        [instants[group[1]] for group in groups],
-        [instants[group[2]] for group in groups],
-        [group[3] for group in groups],
-        [group[4] for group in groups],
-        [SEPARATOR.join([row[1] for row in found]) for found in groups.values()],
-        [SEPARATOR.join([row[2] for row in found]) for found in groups.values()],
-        [SEPARATOR.join([row[6] or _NO_BODY for row in found]) for found in groups.values()],
+        *(ROW_SEPARATOR.join(column) for column in zip(*groups, strict=True)),
+        ROW_SEPARATOR.join([SEPARATOR.join([row[1] for row in found]) for found in groups.values()]),
+        ROW_SEPARATOR.join([SEPARATOR.join([row[2] for row in found]) for found in groups.values()]),
+        ROW_SEPARATOR.join([SEPARATOR.join([row[6] or _NO_BODY for row in found]) for found in groups.values()]),
     )
 
 

@@ -14,7 +14,7 @@ of an entity never repeat.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -28,7 +28,7 @@ from broker.core.state import moved
 from broker.store import entities, history, transient
 from broker.store.pool import Conn
 
-__all__ = ["Change", "Guard", "Outcome", "Row", "apply"]
+__all__ = ["Change", "Guard", "Outcome", "Row", "Unread", "apply"]
 
 _PART: Final = 200
 """Entities that are stored together."""
@@ -45,6 +45,17 @@ class Guard(Protocol):
 
     def conclude(self, after: Row | None) -> NgsiLdError | None:
         """Look at the entity after the change (None: absent)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A change that is read when its turn comes, so that the first of a batch are stored while the last are read.
+
+    `read` gives the change and its guard, or raises the error that refuses it; it may be called again.
+    """
+
+    id: str
+    read: Callable[[], tuple[Change, Guard | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +89,15 @@ class _Work:
 async def apply(
     conn: Conn,
     tenant: str,
-    changes: Sequence[Change],
+    changes: Sequence[Change | Unread],
     now: datetime,
     guards: Sequence[Guard | None] | None = None,
 ) -> list[Outcome]:
     """Apply the changes in the caller's transaction, in the order given per entity; outcomes in the order given.
 
     `conn` is lent to the tenant (`Pool.lend(schema)`) and is inside a transaction. `tenant` is the tenant's name, for
-    the change events. `now` (aware) is the instant of the write. `guards` go with `changes` one to one. Raises only the
-    database's errors.
+    the change events. `now` (aware) is the instant of the write. `guards` go with `changes` one to one; an `Unread`
+    brings its own. Raises only the database's errors.
     """
     outcomes: dict[int, Outcome] = {}
     by_entity: dict[str, list[int]] = {}
@@ -160,10 +171,15 @@ class _Behind:
             self._lost += await running
 
 
-def _step(work: _Work, tenant: str, change: Change, now: datetime, guard: Guard | None) -> Outcome:
+def _step(work: _Work, tenant: str, change: Change | Unread, now: datetime, guard: Guard | None) -> Outcome:
     """Run one change on the entity as it stands now."""
     before = work.row
     version = before.version if before else None
+    if isinstance(change, Unread):
+        try:
+            change, guard = change.read()
+        except NgsiLdError as error:
+            return Outcome(change.id, "refused", version, error)
     seen = guard.admit(before) if guard is not None else None
     if isinstance(seen, NgsiLdError):
         return Outcome(change.id, "refused", version, seen)

@@ -122,6 +122,7 @@ def _addresses(profile: Profile) -> dict[str, str]:
         "DATAPOLIS_MQTT": f"127.0.0.1:{ports['mqtt']}",
         "DATAPOLIS_BROKER_URL": f"http://127.0.0.1:{ports['broker']}",
         "DATAPOLIS_BROKER_PORT": str(ports["broker"]),
+        "DATAPOLIS_PUSH_PORT": str(ports["push"]),
         "DATAPOLIS_CATALOG_URL": f"http://127.0.0.1:{ports['catalog']}",
         "DATAPOLIS_CATALOG_PORT": str(ports["catalog"]),
         "DATAPOLIS_ISSUER": issuer,

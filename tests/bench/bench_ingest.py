@@ -8,7 +8,6 @@ entities that exist, two fifths of them late.
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from collections.abc import Sequence
@@ -27,7 +26,7 @@ from broker.serve import calm_collector
 from broker.store.pool import Pool
 from broker.workers import ingest as worker
 from broker.workers.ingest import Ingest, changes_of
-from tests.bench.environment import admitted, measured
+from tests.bench.environment import admitted, looping, measured
 from tests.bench.environment import database as fresh
 from tests.bench.psql import TEMPORARY, Rows, Session, merge
 from tests.faults.streams import declare, permit, produce, stream
@@ -156,5 +155,5 @@ def _rows(times: _Times) -> list[dict[str, Any]]:
 def run(rounds: int = 9) -> list[dict[str, Any]]:
     """Measure on the test engines, in a database and topics of its own."""
     calm_collector()  # as every worker does
-    with fresh() as database:
-        return _rows(asyncio.run(_measure(database, database.engines.kafka, f"b{uuid4().hex[:8]}-", rounds)))
+    with fresh() as database, looping() as runner:
+        return _rows(runner.run(_measure(database, database.engines.kafka, f"b{uuid4().hex[:8]}-", rounds)))

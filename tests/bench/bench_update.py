@@ -22,7 +22,7 @@ from broker.store.pool import Pool
 from broker.store.write import Change, Outcome, apply
 from policies import PUBLIC
 from policies.audit import Prepared, append, prepare
-from tests.bench.environment import admitted, database, measured
+from tests.bench.environment import admitted, database, looping, measured
 
 __all__ = ["run"]
 
@@ -35,8 +35,8 @@ _WAYS = ("grouped", "alone")
 
 def run(rounds: int = 9) -> dict[str, Any]:
     """Measure row 7."""
-    with database() as found:
-        rates = asyncio.run(_measure(found.dsn("broker"), rounds))
+    with database() as found, looping() as runner:
+        rates = runner.run(_measure(found.dsn("broker"), rounds))
     ratios = [grouped / alone for grouped, alone in zip(rates["grouped"], rates["alone"], strict=True)]
     note = ", ".join(f"{way} {median(rates[way]):,.0f}/s" for way in _WAYS)
     what = f"{_WRITERS} concurrent single-attribute updates, group commit, to one transaction each"

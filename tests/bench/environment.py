@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 from docker.local import credentials
 from docker.local.stack import ROOT, profile
 from policies.agreements.lifecycle import apply_agreements, apply_domains
@@ -22,7 +24,7 @@ from tests.fixtures.engines import Engines, _in_use
 from tests.fixtures.postgres import Database
 from tests.fixtures.tokens import TestIssuer, issuer_of
 
-__all__ = ["Measured", "admitted", "city_in_force", "database", "issuing", "measured"]
+__all__ = ["Measured", "admitted", "city_in_force", "database", "issuing", "looping", "measured"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,11 @@ def city_in_force(found: Database, folder: Path = ROOT / "city") -> None:
         await connection.close(timeout=5)
 
     asyncio.run(put())
+
+
+def looping() -> asyncio.Runner:
+    """Give an event loop as every process of the platform has it."""
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
 
 
 def admitted(order: random.Random, ways: Sequence[str]) -> list[str]:

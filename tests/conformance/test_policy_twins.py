@@ -158,7 +158,7 @@ READS = [
             "modifiedAt;desc",
             "speed;desc",
             "id;desc&limit=3",
-            "https://example.org/hidden;dist-asc&orderFrom=[0,0]",
+            "<https://example.org/hidden>;dist-asc&orderFrom=[0,0]",
             "location;dist-desc&orderFrom=[-122.33,47.61]",
         )
     ),
@@ -168,8 +168,8 @@ READS = [
         for more in (
             "",
             "&joinLevel=3",
-            "&q=https://example.org/next{speed}",
-            "&q=https://example.org/next{fleetVehicleId}",
+            "&q=<https://example.org/next>{speed}",
+            "&q=<https://example.org/next>{fleetVehicleId}",
             "&pick=https://example.org/next{speed}",
         )
     ),
@@ -197,8 +197,8 @@ READS += [
     PAGE + "&orderBy=fleetVehicleId,speed;desc&limit=3&offset=2",
     *(f"{ENTITY}{n:03}?join={how}" for n in (7, 8) for how in ("flat", "inline")),
     PAGE + "&join=inline&count=true",
-    PAGE + '&join=inline&q=vehicleRunningStatus{fleetVehicleId=="SECRET"}&count=true',
-    PAGE + "&join=flat&q=vehicleRunningStatus{speed>1}&count=true",
+    PAGE + '&join=inline&q=vehicleRunningStatus{fleetVehicleId}=="SECRET"&count=true',
+    PAGE + "&join=flat&q=vehicleRunningStatus{speed}>1&count=true",
     *(f"/temporal{ENTITY}{n:03}?{_PERIOD}" for n in (0, 3, 5, 6, 7, 40, 42, 50)),
     f"/temporal{ENTITY}003?{_PERIOD}&attrs=fleetVehicleId",
     f"/temporal{ENTITY}003?{_PERIOD}&options=temporalValues",
@@ -238,20 +238,37 @@ QUERIES: list[dict[str, Any]] = [
         },
     },
 ]
+_RANGE: dict[str, Any] = {"timerel": "before", "timeAt": "2027-01-01T00:00:00Z"}
+EVOLUTIONS: list[dict[str, Any]] = [
+    {"entities": [{"type": "Vehicle"}], "temporalQ": _RANGE},
+    {"entities": [{"type": "https://example.org/Secret"}], "temporalQ": _RANGE},
+    {"entities": [{"type": "Vehicle"}], "q": 'fleetVehicleId!="SECRET"', "temporalQ": _RANGE},
+    {"entities": [{"type": "Vehicle"}], "attrs": ["fleetVehicleId", "speed"], "temporalQ": {**_RANGE, "lastN": 1}},
+    {
+        "entities": [{"type": "Vehicle"}],
+        "temporalQ": {**_RANGE, "aggrMethods": ["max", "totalCount"], "aggrPeriodDuration": "P1D"},
+    },
+]
 _DRAWN = re.compile(rb"(?<=urn:ngsi-ld:Instance:)[0-9a-f-]{36}")
 """What is drawn at random for each instance, whatever stands in it."""
 JSON_TYPES = ("application/json", "application/ld+json")
 GEO = "application/geo+json"
 
 
-async def answers(governed: Governed) -> dict[str, tuple[int, list[tuple[str, str]], bytes]]:
-    headers = governed.headers("urn:party:uni-air", "researcher", RESEARCH) | {"Link": LINK}
-    reads = [(accept, path, None) for path in READS for accept in JSON_TYPES]
+def requests() -> list[tuple[str, str, dict[str, Any] | None]]:
+    """Give all that is asked: the Accept header, the path, and the body of a POST."""
+    reads: list[tuple[str, str, dict[str, Any] | None]] = [(one, path, None) for path in READS for one in JSON_TYPES]
     reads += [(GEO, path, None) for path in GEO_READS]
     posted = "/entityOperations/query?count=true"
-    asked = [(accept, posted, {"type": "Query", **query}) for query in QUERIES for accept in (*JSON_TYPES, GEO)]
+    reads += [(accept, posted, {"type": "Query", **query}) for query in QUERIES for accept in (*JSON_TYPES, GEO)]
+    posted = "/temporal" + posted
+    return reads + [(accept, posted, {"type": "Query", **query}) for query in EVOLUTIONS for accept in JSON_TYPES]
+
+
+async def answers(governed: Governed) -> dict[str, tuple[int, list[tuple[str, str]], bytes]]:
+    headers = governed.headers("urn:party:uni-air", "researcher", RESEARCH) | {"Link": LINK}
     found = {}
-    for accept, path, query in [*reads, *asked]:
+    for accept, path, query in requests():
         method = "GET" if query is None else "POST"
         answer = await governed.api.call(method, path, query, headers={**headers, "Accept": accept})
         shown = sorted(
@@ -267,6 +284,7 @@ async def compare(governed: Governed, twin: list[dict[str, Any]], base_store: li
     await governed.store(twin, NOW)
     found = await answers(governed)
     assert {path: one for path, one in found.items() if one != expected[path]} == {}
+    assert [path for path, one in expected.items() if one[0] == 400] == []  # nobody would see anything in those
     assert sum(one[0] == 200 for one in expected.values()) > len(READS)
     shown = [body for status, _, body in found.values() if status == 200]
     assert not any(b"SECRET" in body or b"fleetVehicleId" in body or b"example.org" in body for body in shown)

@@ -20,6 +20,7 @@ from typing import Any
 
 import asyncpg
 import orjson
+from aiohttp import web
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from broker.core import topics
@@ -31,6 +32,7 @@ from connectors.fetch import prepare
 from connectors.mapping import Mapper
 from connectors.names import load_names
 from connectors.publish import Publisher
+from connectors.receive.endpoint import push_app
 from connectors.run import Supervisor
 from connectors.settings import ConnectorSettings
 from tests.faults.processes import Worker, consumed, until, workers
@@ -139,19 +141,25 @@ async def permit(dsn: str, portions: Sequence[Portion]) -> None:
 
 @asynccontextmanager
 async def ingested(
-    portions: Sequence[Portion], database: Database, folder: Path, within_s: float
+    portions: Sequence[Portion],
+    database: Database,
+    folder: Path,
+    within_s: float,
+    roles: Sequence[str] = ("ingest",),
+    **variables: str,
 ) -> AsyncIterator[Ingest]:
-    """Run every feed, and an ingest worker as a process of its own, until the block ends."""
+    """Run every feed, and a background worker as a process of its own, until the block ends."""
     settings = portions[0].settings
     feeds = [feed for portion in portions for feed in portion.feeds]
     await apply_topics(feeds, [], settings, partitions=1, replication=1)
     await permit(database.dsn("policies"), portions)
-    variables = {
+    given = {
         **database.environment(),
         "DATAPOLIS_KAFKA": settings.kafka,
         "DATAPOLIS_TOPIC_PREFIX": settings.topic_prefix,
+        **variables,
     }
-    worker = Worker("whole", ["ingest"], variables, folder / "ingest.log", program=("broker", "work"))
+    worker = Worker("whole", list(roles), given, folder / "ingest.log", program=("broker", "work"))
     stop = asyncio.Event()
     async with AsyncExitStack() as exits:
         await exits.enter_async_context(workers(worker))
@@ -161,13 +169,26 @@ async def ingested(
             publisher = await exits.enter_async_context(Publisher(portion.settings))
             names = load_names(portion.settings.city / "context.jsonld")
             supervisors.append(Supervisor(list(portion.feeds), portion.settings, names, publisher))
+        url = await exits.enter_async_context(_pushed(feeds, supervisors[0]))
         tasks = [asyncio.create_task(one.run(stop)) for one in supervisors]
         try:
-            yield Ingest(supervisors, settings, database, worker, feeds, within_s)
+            yield Ingest(supervisors, settings, database, worker, feeds, within_s, url)
         finally:
             stop.set()
             await asyncio.wait_for(asyncio.gather(*tasks), 30)
         assert worker.stop() == 0
+
+
+@asynccontextmanager
+async def _pushed(feeds: Sequence[Feed], supervisor: Supervisor) -> AsyncIterator[str]:
+    """Serve the endpoint of the pushed feeds of a process; gives the URL before a feed's name."""
+    runner = web.AppRunner(push_app({feed.feed: feed for feed in feeds}, supervisor.inbox), access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/push/"
+    finally:
+        await runner.cleanup()
 
 
 @dataclass(slots=True)
@@ -180,6 +201,16 @@ class Ingest:
     worker: Worker
     feeds: list[Feed]
     within_s: float
+    push: str
+    """What is before a feed's name in the address that it is sent to."""
+
+    async def opened(self, *names: str) -> None:
+        """Wait until pushed feeds receive."""
+
+        async def all_open() -> bool:
+            return all(self.supervisors[0].inbox.door(name) is not None for name in names)
+
+        await until(all_open, within_s=self.within_s, what="open doors", worker=self.worker)
 
     async def counted(self, wanted: dict[str, int]) -> dict[str, tuple[int, int, int]]:
         """Wait until each feed has received its records, and return received, mapped and rejected by feed."""

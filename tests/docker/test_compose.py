@@ -53,7 +53,7 @@ def test_published_ports_are_those_of_the_stack_and_on_the_loopback() -> None:
     published = [text for service in SERVICES.values() for text in service.get("ports", [])]
     assert sorted(published) == sorted(
         f"127.0.0.1:${{DATAPOLIS_PORT_{name.upper()}:-{STACK['ports'][name]}}}:{inside}"
-        for name, inside in {"postgres": 5432, "mqtt": 11883, "broker": 1026, "catalog": 8000}.items()
+        for name, inside in {"postgres": 5432, "mqtt": 11883, "broker": 1026, "catalog": 8000, "push": 18099}.items()
     )
 
 

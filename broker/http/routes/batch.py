@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from fastapi import APIRouter
@@ -11,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broker.core.errors import AlreadyExists, BadRequestData, NgsiLdError
-from broker.core.ids import parse_entity_id
+from broker.core.ids import NULL, is_uri, parse_entity_id
 from broker.core.patch import ChangeKind
 from broker.core.validate import Nulls
 from broker.http import answers, negotiate, params
@@ -19,18 +21,31 @@ from broker.http.bodies import context_of_body, items
 from broker.http.deps import Call, enter, verdict
 from broker.http.negotiate import Body
 from broker.http.writing import refusal
+from broker.ld.active import Active
 from broker.ld.fragments import accept_merge
 from broker.ld.internal import accept
 from broker.ops.authorise import guard
 from broker.ops.batch import write_batch
-from broker.store.write import Change, Outcome
+from broker.store.write import Change, Guard, Outcome, Unread
 from policies.audit import Prepared
 
 __all__ = ["router"]
 
 router = APIRouter(prefix=f"{answers.BASE}/entityOperations")
 
-Errors = list[tuple[str, NgsiLdError]]
+Errors = list[tuple[int, str, NgsiLdError]]
+"""Items in error: their place in the batch, their id as far as they have one, and what is wrong."""
+
+Checked = tuple[Change, Guard | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An item of a batch, its place in it, and the @context that it was written with (None: it has no names)."""
+
+    at: int
+    change: Unread
+    active: Active | None
 
 
 @router.post("/create")
@@ -67,10 +82,7 @@ async def update(request: Request) -> Response:
     if given.get("options", "noOverwrite") != "noOverwrite":
         raise BadRequestData(f"options: expected noOverwrite, found {given['options']!r:.40}")
     body = await negotiate.body(request, call.services.settings.body_max_bytes)
-    changes, errors = await _entities(call, body, "append", "update")
-    if given:
-        changes = [replace(one, overwrite=False) for one in changes]
-    return await _write(call, changes, errors)
+    return await _write(call, *await _entities(call, body, "append", "update", overwrite=not given))
 
 
 @router.post("/merge")
@@ -90,32 +102,59 @@ async def delete(request: Request) -> Response:
     call = await enter(request, "delete")
     params.parse(request.scope["query_string"], ())
     body = await negotiate.body(request, call.services.settings.body_max_bytes)
-    changes: list[Change] = []
+    found: list[Item] = []
     errors: Errors = []
-    for item in items(body, call.services.settings.batch_max):
+    for at, item in enumerate(items(body, call.services.settings.batch_max)):
         try:
-            changes.append(Change("delete", parse_entity_id(item), cause=call.cause))
+            change = Change("delete", parse_entity_id(item), cause=call.cause)
         except NgsiLdError as error:
-            errors.append((str(item), error))
-    return await _write(call, changes, errors)
+            errors.append((at, str(item), error))
+        else:
+            checked = change, guard(call.access, change, refusal(call))
+            found.append(Item(at, Unread(change.id, partial(_given, checked)), None))
+    return await _write(call, found, errors)
 
 
-async def _entities(call: Call, body: Body, kind: ChangeKind, nulls: Nulls) -> tuple[list[Change], Errors]:
-    """Expand and check the items one by one; what is wrong with one is that one's error."""
-    changes: list[Change] = []
+async def _entities(
+    call: Call, body: Body, kind: ChangeKind, nulls: Nulls, *, overwrite: bool = True
+) -> tuple[list[Item], Errors]:
+    """Find each item's id and @context; the rest is read, and refused if it is wrong, when its turn comes."""
+    found: list[Item] = []
     errors: Errors = []
-    for item in items(body, call.services.settings.batch_max):
+    for at, item in enumerate(items(body, call.services.settings.batch_max)):
         try:
             active = await context_of_body(call.services.contexts, body, item)
-            if kind == "merge":
-                doc = accept_merge(item, active, None)
-            else:
-                doc = accept(item, active, need_type=kind != "append", nulls=nulls)
+            named: Any = item.get("id") if isinstance(item, dict) else None
+            reading = partial(_read, call, item, active, kind, nulls, overwrite)
+            if not is_uri(named) or named == NULL:
+                named = reading()[0].id
+            found.append(Item(at, Unread(named, partial(_checked, named, reading)), active))
         except NgsiLdError as error:
-            errors.append((_named(item), error))
-        else:
-            changes.append(Change(kind, doc["id"], doc, cause=call.cause, label=active.attr))
-    return changes, errors
+            errors.append((at, _named(item), error))
+    return found, errors
+
+
+def _read(call: Call, item: Any, active: Active, kind: ChangeKind, nulls: Nulls, overwrite: bool) -> Checked:
+    """Expand and check an item."""
+    if kind == "merge":
+        doc = accept_merge(item, active, None)
+    else:
+        doc = accept(item, active, need_type=kind != "append", nulls=nulls)
+    change = Change(kind, doc["id"], doc, cause=call.cause, label=active.attr, overwrite=overwrite)
+    return change, guard(call.access, change, refusal(call))
+
+
+def _checked(named: str, reading: Callable[[], Checked]) -> Checked:
+    """Read an item that was filed under an id."""
+    found = reading()
+    if found[0].id != named:
+        raise BadRequestData(f"id: {named:.80} stands beside another identifier of the entity")
+    return found
+
+
+def _given(checked: Checked) -> Checked:
+    """Give what needs no reading."""
+    return checked
 
 
 def _named(item: Any) -> str:
@@ -124,23 +163,28 @@ def _named(item: Any) -> str:
     return found if isinstance(found, str) else ""
 
 
-async def _write(call: Call, changes: list[Change], errors: Errors) -> Response:
+async def _write(call: Call, found: list[Item], errors: Errors) -> Response:
     """Write what is in order, and answer for all."""
-    guards = [guard(call.access, change, refusal(call)) for change in changes]
+
+    def failed(outcomes: Sequence[Outcome]) -> Errors:
+        refused = [
+            (item.at, one.entity, one.error) for item, one in zip(found, outcomes, strict=True) if one.error is not None
+        ]
+        return sorted([*errors, *refused], key=itemgetter(0))
 
     def seal(outcomes: Sequence[Outcome]) -> Prepared:
-        failed = [*errors, *((one.entity, one.error) for one in outcomes if one.error is not None)]
-        succeeded = sum(one.error is None for one in outcomes)
-        if succeeded or not failed:
+        succeeded, wrong = sum(one.error is None for one in outcomes), failed(outcomes)
+        if succeeded or not wrong:
             return call.seal("allowed", succeeded)
-        return call.seal(verdict(failed[0][1]), 0, failed[0][1].name)
+        return call.seal(verdict(wrong[0][2]), 0, wrong[0][2].name)
 
-    outcomes, prepared = await write_batch(call.services.pool, call.tenant, call.schema, changes, guards, seal)
-    errors = [*errors, *((one.entity, one.error) for one in outcomes if one.error is not None)]
-    for one, change in zip(outcomes, changes, strict=True):
-        if one.skipped:
-            names = ", ".join(change.label(name) for name in one.skipped)
-            errors.append((one.entity, AlreadyExists(f"{one.entity} has {names}, which noOverwrite leaves as is")))
+    changes = [item.change for item in found]
+    outcomes, prepared = await write_batch(call.services.pool, call.tenant, call.schema, changes, None, seal)
+    told = [(one, error) for _, one, error in failed(outcomes)]
+    for one, item in zip(outcomes, found, strict=True):
+        if one.skipped and item.active is not None:
+            names = ", ".join(map(item.active.attr, one.skipped))
+            told.append((one.entity, AlreadyExists(f"{one.entity} has {names}, which noOverwrite leaves as is")))
     success = [one.entity for one in outcomes if one.error is None and not one.skipped]
     created = [one.entity for one in outcomes if one.result == "created"]
-    return answers.batch_result(call, prepared, success, errors, created)
+    return answers.batch_result(call, prepared, success, told, created)

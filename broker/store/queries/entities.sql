@@ -1,32 +1,43 @@
 -- name: lock
 SELECT id, types, scopes, names, segs, vals, meta, created_at, modified_at, version, expires_at
-FROM entities WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE
+FROM entities WHERE id = ANY(string_to_array($1::text, E'\x1e')) ORDER BY id FOR UPDATE
 
 -- name: tombstones
-SELECT id, floor, version FROM tombstones WHERE id = ANY($1::text[])
+SELECT id, floor, version FROM tombstones WHERE id = ANY(string_to_array($1::text, E'\x1e'))
 
 -- name: insert
 INSERT INTO entities (id, types, scopes, names, segs, vals, location, meta, created_at, modified_at, expires_at,
                       version)
-SELECT r.id, string_to_array(r.types, E'\x1f'), r.scopes::text[], string_to_array(r.names, E'\x1f'),
-       string_to_array(r.segs, E'\x1f'), r.vals::jsonb, ST_GeomFromEWKB(r.location), r.meta::jsonb, r.created_at,
-       r.modified_at, r.expires_at, r.version
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::text[],
-            $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::bigint[])
+SELECT r.id, string_to_array(r.types, E'\x1f'), r.scopes::text[], string_to_array(coalesce(r.names, ''), E'\x1f'),
+       string_to_array(coalesce(r.segs, ''), E'\x1f'), r.vals::jsonb, r.location::geometry, r.meta::jsonb,
+       r.created_at::timestamptz, r.modified_at::timestamptz, r.expires_at::timestamptz, r.version::bigint
+FROM unnest(string_to_array($1::text, E'\x1e'), string_to_array($2::text, E'\x1e'),
+            string_to_array($3::text, E'\x1e', E'\x1d'), string_to_array($4::text, E'\x1e'),
+            string_to_array($5::text, E'\x1e'), string_to_array($6::text, E'\x1e'),
+            string_to_array($7::text, E'\x1e', E'\x1d'), string_to_array($8::text, E'\x1e'),
+            string_to_array($9::text, E'\x1e'), string_to_array($10::text, E'\x1e'),
+            string_to_array($11::text, E'\x1e', E'\x1d'), string_to_array($12::text, E'\x1e'))
      AS r (id, types, scopes, names, segs, vals, location, meta, created_at, modified_at, expires_at, version)
 ON CONFLICT (id) DO NOTHING RETURNING id
 
 -- name: exhume
-DELETE FROM tombstones WHERE id = ANY($1::text[]) RETURNING id, floor, version
+DELETE FROM tombstones WHERE id = ANY(string_to_array($1::text, E'\x1e')) RETURNING id, floor, version
 
 -- name: update
 UPDATE entities AS e
 SET types = string_to_array(r.types, E'\x1f'), scopes = r.scopes::text[],
-    names = string_to_array(r.names, E'\x1f'), segs = string_to_array(r.segs, E'\x1f'), vals = r.vals::jsonb,
-    meta = r.meta::jsonb, location = CASE WHEN r.moved THEN ST_GeomFromEWKB(r.location) ELSE e.location END,
-    created_at = r.created_at, modified_at = r.modified_at, expires_at = r.expires_at, version = r.version
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::text[],
-            $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::bigint[], $13::boolean[])
+    names = string_to_array(coalesce(r.names, ''), E'\x1f'), segs = string_to_array(coalesce(r.segs, ''), E'\x1f'),
+    vals = r.vals::jsonb, meta = r.meta::jsonb,
+    location = CASE WHEN r.moved = '1' THEN r.location::geometry ELSE e.location END,
+    created_at = r.created_at::timestamptz, modified_at = r.modified_at::timestamptz,
+    expires_at = r.expires_at::timestamptz, version = r.version::bigint
+FROM unnest(string_to_array($1::text, E'\x1e'), string_to_array($2::text, E'\x1e'),
+            string_to_array($3::text, E'\x1e', E'\x1d'), string_to_array($4::text, E'\x1e'),
+            string_to_array($5::text, E'\x1e'), string_to_array($6::text, E'\x1e'),
+            string_to_array($7::text, E'\x1e', E'\x1d'), string_to_array($8::text, E'\x1e'),
+            string_to_array($9::text, E'\x1e'), string_to_array($10::text, E'\x1e'),
+            string_to_array($11::text, E'\x1e', E'\x1d'), string_to_array($12::text, E'\x1e'),
+            string_to_array($13::text, E'\x1e'))
      AS r (id, types, scopes, names, segs, vals, location, meta, created_at, modified_at, expires_at, version, moved)
 WHERE e.id = r.id
 
@@ -48,7 +59,7 @@ ON CONFLICT (id) DO UPDATE SET floor = excluded.floor, version = excluded.versio
 WHERE (excluded.floor, excluded.version) >= (t.floor, t.version)
 
 -- name: add_types
-INSERT INTO entity_type (type, id) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING
+INSERT INTO entity_type (type, id) SELECT * FROM unnest(string_to_array($1::text, E'\x1e'), string_to_array($2::text, E'\x1e')) ON CONFLICT DO NOTHING
 
 -- name: drop_types
 DELETE FROM entity_type AS t USING unnest($1::text[], $2::text[]) AS d (type, id)
@@ -65,4 +76,4 @@ WHERE g.id = d.id AND g.attr = d.attr
 
 -- name: tell
 INSERT INTO broker.outbox (tenant, entity, payload)
-SELECT $1::text, x.entity, x.payload FROM unnest($2::text[], $3::text[]) AS x (entity, payload)
+SELECT $1::text, x.entity, x.payload FROM unnest(string_to_array($2::text, E'\x1e'), string_to_array($3::text, E'\x1e')) AS x (entity, payload)

@@ -1,10 +1,13 @@
 -- name: append
 INSERT INTO history AS h (entity, attr, dataset_id, observed_at, received_at, event, kind, body)
 SELECT r.entity, r.attr, r.dataset_id, r.observed_at, r.received_at, r.event, r.kind, r.body
-FROM (SELECT g.entity, coalesce(i.attr, '') AS attr, coalesce(i.dataset_id, '') AS dataset_id, g.observed_at,
-             g.received_at, g.event, g.kind, nullif(i.body, '-') AS body
-      FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[],
-                  $8::text[])
+FROM (SELECT g.entity, coalesce(i.attr, '') AS attr, coalesce(i.dataset_id, '') AS dataset_id,
+             g.observed_at::timestamptz, g.received_at::timestamptz, coalesce(g.event, '') AS event, g.kind,
+             nullif(i.body, '-') AS body
+      FROM unnest(string_to_array($1::text, E'\x1e'), string_to_array($2::text, E'\x1e'),
+                  string_to_array($3::text, E'\x1e'), string_to_array($4::text, E'\x1e'),
+                  string_to_array($5::text, E'\x1e'), string_to_array($6::text, E'\x1e'),
+                  string_to_array($7::text, E'\x1e'), string_to_array($8::text, E'\x1e'))
            AS g (entity, observed_at, received_at, event, kind, attrs, dataset_ids, bodies),
            unnest(string_to_array(g.attrs, E'\x1f'), string_to_array(g.dataset_ids, E'\x1f'),
                   string_to_array(g.bodies, E'\x1f')) AS i (attr, dataset_id, body)) AS r

@@ -194,8 +194,8 @@ _DOOR = {
         ("entity_geo_geom", ""),
     ),
     "scope": (f"type={quote(NS + 'Car')}&scopeQ=/city/district50/%23", ("entities_scopes", "")),
-    "orderBy": (f"type={quote(NS + 'Car')}&local=true&orderBy={quote(SPEED)}", ("observed_asc", SPEED)),
-    "orderBy desc": (f"type={quote(NS + 'Car')}&local=true&orderBy={quote(NAME)};desc", ("observed_desc", NAME)),
+    "orderBy": (f"type={quote(NS + 'Car')}&local=true&orderBy={quote(f'<{SPEED}>')}", ("observed_asc", SPEED)),
+    "orderBy desc": (f"type={quote(NS + 'Car')}&local=true&orderBy={quote(f'<{NAME}>')};desc", ("observed_desc", NAME)),
 }
 
 

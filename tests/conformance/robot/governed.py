@@ -24,6 +24,7 @@ import yaml
 
 from docker.local.stack import profile
 from tests.bench.environment import city_in_force, issuing
+from tests.fixtures.governed import PATIENT
 from tests.fixtures.postgres import Database
 
 __all__ = ["Counted", "governing", "suite_types"]
@@ -138,7 +139,12 @@ def governing(database: Database, types: list[str], folder: str) -> Iterator[Cou
         city_in_force(database, city)
         issuer = stack.enter_context(issuing())
         asyncio.run(_log_statements(database))
-        environment = {**issuer.environment(), "DATAPOLIS_OPA_URL": database.engines.opa, "DATAPOLIS_CITY": str(city)}
+        environment = {
+            **issuer.environment(),
+            "DATAPOLIS_OPA_URL": database.engines.opa,
+            "DATAPOLIS_CITY": str(city),
+            **PATIENT,
+        }
         log = profile("test").folder / "logs" / "postgres.log"
         yield Counted(database, environment, stack.enter_context(Statements(log, database.name)))
 
