@@ -26,7 +26,7 @@ setup: ## Python dependencies of uv.lock into .venv
 engines: ## PostgreSQL, Kafka, OPA, Mosquitto: install, fetch and build what is missing
 	@$(BOOTSTRAP) engines
 
-engines-all: ## the same, and Chromium for the browser tests
+engines-all: ## the same, and what tests need: Chromium, MariaDB
 	@$(BOOTSTRAP) engines --browser
 
 demo: ## the whole platform on the sample city: start it, show it at work, leave it up
@@ -72,7 +72,6 @@ bench: ## the benchmarks, as ratios taken in one run
 prove: ## the long proofs, resumable
 	@$(BOOTSTRAP) setup engines --browser
 	@DATAPOLIS_PROVE=1 $(PY) -m pytest -s tests/faults tests/oracle tests/fuzz tests/catalog/test_scale.py tests/catalog/test_large.py $(ARGS)
-	@$(PY) -m tests.oracle.mutate
 
 test-engines: ## start the engines that tests share, and leave them up
 	@$(BOOTSTRAP) setup engines

@@ -66,9 +66,10 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Debt:
-    """A notification that waits."""
+    """A notification that waits. `name`: the UUID that it is sent under."""
 
     id: int
+    name: str
     tenant: str
     subscription: str
     entity: str

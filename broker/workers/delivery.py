@@ -12,7 +12,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -243,9 +243,7 @@ class Delivery:
             self._release(line, debt.entity, 0.5)
             return
         if outcome.status == "waiting":
-            queue[0] = Debt(
-                debt.id, debt.tenant, debt.subscription, debt.entity, debt.version, outcome.tries, debt.due_at
-            )
+            queue[0] = replace(debt, tries=outcome.tries, retry_at=None)
             wait_s = (outcome.retry_at - outcome.at).total_seconds() if outcome.retry_at else 0.0
             self._release(line, debt.entity, wait_s)
             return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 import orjson
 
@@ -79,9 +78,8 @@ class Sender:
 
 def notification(subscription: Subscription, debt: Debt, entity: dict[str, Any]) -> dict[str, Any]:
     """Build the Notification (5.3.1). Its id is the same at every try, so that a receiver can tell repeats."""
-    name = f"{debt.tenant}/{debt.subscription}/{debt.entity}/{debt.version}"
     return {
-        "id": f"urn:ngsi-ld:Notification:{uuid5(NAMESPACE_URL, name)}",
+        "id": f"urn:ngsi-ld:Notification:{debt.name}",
         "type": "Notification",
         "subscriptionId": subscription.id,
         "notifiedAt": times.shown(_now()),

@@ -238,20 +238,37 @@ QUERIES: list[dict[str, Any]] = [
         },
     },
 ]
+_RANGE: dict[str, Any] = {"timerel": "before", "timeAt": "2027-01-01T00:00:00Z"}
+EVOLUTIONS: list[dict[str, Any]] = [
+    {"entities": [{"type": "Vehicle"}], "temporalQ": _RANGE},
+    {"entities": [{"type": "https://example.org/Secret"}], "temporalQ": _RANGE},
+    {"entities": [{"type": "Vehicle"}], "q": 'fleetVehicleId!="SECRET"', "temporalQ": _RANGE},
+    {"entities": [{"type": "Vehicle"}], "attrs": ["fleetVehicleId", "speed"], "temporalQ": {**_RANGE, "lastN": 1}},
+    {
+        "entities": [{"type": "Vehicle"}],
+        "temporalQ": {**_RANGE, "aggrMethods": ["max", "totalCount"], "aggrPeriodDuration": "P1D"},
+    },
+]
 _DRAWN = re.compile(rb"(?<=urn:ngsi-ld:Instance:)[0-9a-f-]{36}")
 """What is drawn at random for each instance, whatever stands in it."""
 JSON_TYPES = ("application/json", "application/ld+json")
 GEO = "application/geo+json"
 
 
-async def answers(governed: Governed) -> dict[str, tuple[int, list[tuple[str, str]], bytes]]:
-    headers = governed.headers("urn:party:uni-air", "researcher", RESEARCH) | {"Link": LINK}
-    reads = [(accept, path, None) for path in READS for accept in JSON_TYPES]
+def requests() -> list[tuple[str, str, dict[str, Any] | None]]:
+    """Give all that is asked: the Accept header, the path, and the body of a POST."""
+    reads: list[tuple[str, str, dict[str, Any] | None]] = [(one, path, None) for path in READS for one in JSON_TYPES]
     reads += [(GEO, path, None) for path in GEO_READS]
     posted = "/entityOperations/query?count=true"
-    asked = [(accept, posted, {"type": "Query", **query}) for query in QUERIES for accept in (*JSON_TYPES, GEO)]
+    reads += [(accept, posted, {"type": "Query", **query}) for query in QUERIES for accept in (*JSON_TYPES, GEO)]
+    posted = "/temporal" + posted
+    return reads + [(accept, posted, {"type": "Query", **query}) for query in EVOLUTIONS for accept in JSON_TYPES]
+
+
+async def answers(governed: Governed) -> dict[str, tuple[int, list[tuple[str, str]], bytes]]:
+    headers = governed.headers("urn:party:uni-air", "researcher", RESEARCH) | {"Link": LINK}
     found = {}
-    for accept, path, query in [*reads, *asked]:
+    for accept, path, query in requests():
         method = "GET" if query is None else "POST"
         answer = await governed.api.call(method, path, query, headers={**headers, "Accept": accept})
         shown = sorted(

@@ -173,6 +173,8 @@ def requests() -> list[tuple[str, str, Any]]:
         ("upsert", [{"id": "urn:x:03", "type": "Car", "kind": "bus", "speed": 1}]),
         ("upsert?options=update", [{"id": "urn:x:03", "type": "Car", "secret": 1}]),
         ("create", [{"id": "urn:x:04", "type": "Car", "kind": "bus"}]),
+        ("create", [{"id": one, "type": "Car", "kind": "bus"} for one in ("urn:x:04", "urn:x:50")]),
+        ("create", [{"id": one, "type": "Car", "kind": "tram"} for one in ("urn:x:51", "urn:x:52")]),
         ("delete", list(several)),
     ]
     found += [("POST", f"/entityOperations/{path}", body) for path, body in batches]

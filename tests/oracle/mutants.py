@@ -13,7 +13,10 @@ MEMORY = ("tests/oracle/test_in_memory.py",)
 HTTP = ("tests/oracle/test_oracle.py",)
 TRUST = ("tests/policies/test_trust.py", "tests/policies/test_access_keys.py")
 DOOR = ("tests/broker/http/test_governance.py", "tests/broker/http/test_tokens.py")
-TWINS = ("tests/conformance/test_policy_twins.py",)
+LATER = ("tests/conformance/test_policy_twins.py::test_a_later_change_of_a_hidden_attribute_leaves_no_trace",)
+TIME = ("tests/conformance/test_temporal_governed.py",)
+CHANGES = ("tests/oracle/test_changes.py",)
+TOLD = ("tests/broker/workers/test_notifier.py",)
 WRITES = ("tests/conformance/test_policy_writes.py",)
 TOKENS = ("tests/policies/test_token.py", "tests/policies/test_discovery.py")
 
@@ -47,6 +50,13 @@ _TRUST = "policies/trust.py"
 _KEYS = "policies/access_keys.py"
 _TOKEN = "policies/token.py"
 _PDP = "policies/pdp.py"
+_AGES = "broker/core/temporal_access.py"
+_EVOLUTIONS = "broker/ops/temporal.py"
+_TIMES = "broker/store/temporal_sql.py"
+_SOUGHT = "broker/store/temporal.py"
+_DRAFT = "broker/core/draft.py"
+_SUBSCRIPTION = "broker/core/subscription.py"
+_NOTIFIER = "broker/workers/notifier.py"
 _REGO = "policies/rego/datapolis/decision.rego"
 _CONSTRAINTS = "policies/rego/datapolis/constraints.rego"
 
@@ -156,8 +166,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(_GEO, "AND g.attr = {attr} AND {condition})", "AND {condition} OR g.attr = {attr})", HTTP),
     Mutant(
         _PAGES,
-        'WHERE {alive} AND {where.sql}", *where.params)',
-        'WHERE {alive} AND ({where.sql} OR TRUE)", *where.params)',
+        'WHERE {conditions}", tuple(where.params)',
+        'WHERE {conditions} OR TRUE", tuple(where.params)',
         HTTP,
     ),
     # discovery
@@ -177,17 +187,17 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     # routes
     Mutant(_ENTITIES, "return None if mask is None else View(", "return View(", HTTP),
-    Mutant(_ENTITIES, "narrow(query, access), filters.nodes", "query, filters.nodes", HTTP),
+    Mutant(_ENTITIES, "narrowed = narrow(query, access)", "narrowed = query", HTTP),
     Mutant(_ROUTES, "any(view.mask.shows(name) and wanted.keeps(name)", "any(wanted.keeps(name)", HTTP),
     Mutant(
         _RENDER,
-        "for place, name in enumerate(names) if row.mask.shows(name))",
+        "for place, name in enumerate(names) if mask.shows(name))",
         "for place, name in enumerate(names))",
         HTTP,
     ),
     Mutant(_RENDER, "if not shows_all and not mask.shows(name):", "if False:", HTTP),
     Mutant(_RENDER, "strict=True) if view.mask.shows(name)\n", "strict=True)\n", HTTP),
-    Mutant(_RENDER, "if view.mask.all and view.modified_at is not None:", "if view.modified_at is not None:", TWINS),
+    Mutant(_RENDER, "if view.mask.all and view.modified_at is not None:", "if view.modified_at is not None:", LATER),
     Mutant(_FEATURES, "if attr not in view.names or not view.mask.shows(attr):", "if attr not in view.names:", HTTP),
     Mutant(
         _GUARD,
@@ -204,6 +214,64 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(_GUARD, 'if self.change.kind == "delete" and not mask.all:', "if False:", WRITES),
     Mutant(_DEPS, "    if not decision.allow:\n", "    if False:\n", DOOR[:1]),
+    # histories
+    Mutant(
+        _AGES,
+        "return grant.aggregate_only or grant.resolution_time is not None",
+        "return grant.resolution_time is not None",
+        HTTP,
+    ),
+    Mutant(
+        _AGES,
+        "return grant.aggregate_only or grant.resolution_time is not None",
+        "return grant.aggregate_only",
+        HTTP,
+    ),
+    Mutant(_AGES, "start, end = times.canonical(grant.window_from), times", "start, end = None, times", HTTP),
+    Mutant(_AGES, "                    attrs = _minus(attrs, one)\n", "                    pass\n", HTTP),
+    Mutant(_AGES, "found[replace(shown, attrs=attrs)] = None", "found[replace(shown, attrs=ALL)] = None", HTTP),
+    Mutant(_AGES, "tuple(one for one in manage.grants if one.filter == TRUE)", "manage.grants", TIME),
+    Mutant(_AGES, "for one in (*manage.prohibitions, *prohibitions)", "for one in manage.prohibitions", TIME),
+    Mutant(_EVOLUTIONS, "    if admitted.access != admitted.plain:\n", "    if False:\n", TIME),
+    Mutant(_EVOLUTIONS, "start = times.of(admitted.grid.ceil(times.to_datetime(start)))", "pass", TIME),
+    Mutant(_EVOLUTIONS, "state = narrow(Query(asked.state), admitted.access).where", "state = asked.state", HTTP),
+    Mutant(_TIMES, 'if items and set(items) == {"TRUE"}:', 'if "TRUE" in items:', HTTP),
+    Mutant(_TIMES, 'parts.append(f"h.observed_at < {self.instant(one.end)}")', "pass", HTTP),
+    Mutant(_TIMES, 'found = f"({found}) AND NOT ({_flag(place)} AND {attrs})"', "pass", HTTP),
+    Mutant(_TIMES, 'parts.append("strpos(h.body, \'\\"GeoProperty\\"\') = 0")', "pass", TIME),
+    Mutant(
+        _SOUGHT,
+        'AttrSet(complement=True))} AND {sees}"',
+        'AttrSet(complement=True))} AND ({sees} OR TRUE)"',
+        HTTP,
+    ),
+    # writes and notifications
+    Mutant(_GUARD, "if not any(grant.types is None or name in grant.types", "if not any(True", CHANGES),
+    Mutant(
+        _GUARD, "hidden = sorted(name for name in touched if not mask.shows(name))", "hidden: list[str] = []", WRITES
+    ),
+    Mutant(
+        _DRAFT,
+        "            if not shows(name):\n                whole",
+        "            if False:\n                whole",
+        CHANGES,
+    ),
+    Mutant(
+        _SUBSCRIPTION,
+        "return found if event.members is None else _as(found, event.members.was)",
+        "return found",
+        CHANGES,
+    ),
+    Mutant(_NOTIFIER, "    for state in (before, after):\n", "    for state in (after,):\n", TOLD),
+    Mutant(_NOTIFIER, "if all(m.shows(one.name) for m in masks)", "if True", TOLD),
+    Mutant(
+        _NOTIFIER,
+        "fires(subscription, replace(event, attrs=seen), shown(after, masks[-1]))",
+        "fires(subscription, replace(event, attrs=seen), after)",
+        TOLD,
+    ),
+    Mutant("broker/workers/notify.py", "doc = shown(after, masks[-1])", "doc = after", CHANGES),
+    Mutant("broker/workers/notify.py", "        if masks is None:\n", "        if False:\n", TOLD),
     # who calls, and for how long
     Mutant(
         _TRUST, "        self._kept.clear()\n        self._ring.forget()\n", "        self._kept.clear()\n", TRUST[1:]

@@ -69,6 +69,10 @@ class Progress:
         if self._path is not None:
             self._path.write_text(json.dumps(self._done))
 
+    def having(self, figure: int) -> list[int]:
+        """Give the numbers that are done with a figure."""
+        return [int(number) for number, one in self._done.items() if one == figure]
+
     def total(self) -> int:
         """Add the figures up."""
         return sum(self._done.values())

@@ -15,7 +15,7 @@ PROVE = os.environ.get("DATAPOLIS_PROVE") == "1"
 
 
 def test_there_are_enough_and_no_two_are_the_same() -> None:
-    assert len(MUTANTS) >= 50
+    assert len(MUTANTS) >= 90
     assert len(set(MUTANTS)) == len(MUTANTS)
 
 
@@ -24,9 +24,9 @@ def applies(mutant: Mutant) -> bool:
     return (ROOT / mutant.file).read_text().count(mutant.old) == 1 and mutant.new != mutant.old and bool(mutant.tests)
 
 
-def test_at_least_fifty_are_edits_of_the_code_as_it_is() -> None:
+def test_most_are_edits_of_the_code_as_it_is() -> None:
     """A fault whose text has been rewritten is caught up with where the proof runs."""
-    assert sum(map(applies, MUTANTS)) >= 50
+    assert sum(map(applies, MUTANTS)) >= 80
 
 
 @pytest.mark.skipif(not PROVE, reason="one test run per fault: make prove")
@@ -36,4 +36,4 @@ def test_every_fault_is_found() -> None:
     with copied() as tree, Progress.of("mutants", 0, len(MUTANTS)) as done:
         for number in done.left():
             done.add(number, survives(tree, MUTANTS[number]))
-        assert done.total() == 0, f"{done.total()} faults survive; python -m tests.oracle.mutate names them"
+        assert done.total() == 0, f"not found: {[MUTANTS[one] for one in done.having(1)]}"

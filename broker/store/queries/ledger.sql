@@ -12,26 +12,26 @@ WITH fresh AS (
     INSERT INTO broker.ledger (tenant, subscription, entity, version, partition)
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::integer[])
     ON CONFLICT (tenant, subscription, entity, version) DO NOTHING
-    RETURNING id, tenant, subscription, entity, version
+    RETURNING id, name, tenant, subscription, entity, version
 ), sums AS (
     INSERT INTO broker.ledger_totals AS t (tenant, subscription, due)
     SELECT tenant, subscription, count(*) FROM fresh GROUP BY tenant, subscription ORDER BY tenant, subscription
     ON CONFLICT (tenant, subscription) DO UPDATE SET due = t.due + excluded.due
 )
-SELECT id, tenant, subscription, entity, version FROM fresh ORDER BY id
+SELECT id, name::text, tenant, subscription, entity, version FROM fresh ORDER BY id
 
 -- name: waiting
-SELECT id, tenant, subscription, entity, version, tries, due_at, coalesce(retry_at, due_at) AS retry_at
+SELECT id, name::text, tenant, subscription, entity, version, tries, due_at, coalesce(retry_at, due_at) AS retry_at
 FROM broker.ledger WHERE status = 'waiting' AND partition = ANY($1::integer[]) AND id > $2 ORDER BY id LIMIT $3
 
 -- name: waiting_of
-SELECT id, tenant, subscription, entity, version, tries, due_at, coalesce(retry_at, due_at) AS retry_at
+SELECT id, name::text, tenant, subscription, entity, version, tries, due_at, coalesce(retry_at, due_at) AS retry_at
 FROM broker.ledger
 WHERE status = 'waiting' AND tenant = $1 AND subscription = $2 AND partition = ANY($3::integer[]) AND id > $4
 ORDER BY id LIMIT $5
 
 -- name: overdue
-SELECT id, tenant, subscription, entity, version, tries, due_at, coalesce(retry_at, due_at) AS retry_at
+SELECT id, name::text, tenant, subscription, entity, version, tries, due_at, coalesce(retry_at, due_at) AS retry_at
 FROM broker.ledger WHERE status = 'waiting' AND partition = ANY($1::integer[]) AND due_at < $2 ORDER BY id LIMIT $3
 
 -- name: states

@@ -283,7 +283,11 @@ def test_georelations(relation: Any, target: dict[str, Any], reference: dict[str
     doc: Doc = {"id": "urn:x:1", "type": ["urn:t"], LOCATION: {"type": "GeoProperty", "value": target}}
     assert matches(node, doc) is expected
     assert not matches(node, {"id": "urn:x:1", "type": ["urn:t"]})
-    assert not matches(node, {"id": "urn:x:1", "type": ["urn:t"], LOCATION: {**doc[LOCATION], "datasetId": "urn:d:1"}})
+    other = {**doc[LOCATION], "datasetId": "urn:d:1"}
+    far = {"type": "GeoProperty", "value": point(170, 80)}
+    assert matches(node, {**doc, LOCATION: other}) is expected  # any instance counts (5.7.2.4)
+    assert matches(node, {**doc, LOCATION: [far, other]}) is (expected or relation == "disjoint")
+    assert not matches(node, {**doc, LOCATION: {"type": "Property", "value": target}})
 
 
 @pytest.mark.parametrize(
