@@ -26,7 +26,7 @@ setup: ## Python dependencies of uv.lock into .venv
 engines: ## PostgreSQL, Kafka, OPA, Mosquitto: install, fetch and build what is missing
 	@$(BOOTSTRAP) engines
 
-engines-all: ## the same, and Chromium for the browser tests
+engines-all: ## the same, and what tests need: Chromium, MariaDB
 	@$(BOOTSTRAP) engines --browser
 
 demo: ## the whole platform on the sample city: start it, show it at work, leave it up

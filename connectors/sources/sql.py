@@ -1,4 +1,4 @@
-"""SQL tables and views by high-water mark: PostgreSQL, and SQLite files.
+"""SQL tables and views by high-water mark: PostgreSQL, MariaDB and MySQL, and SQLite files.
 
 The place is the last row's (mark, id), remembered after Kafka has the batch, so a kill repeats a batch and loses none.
 """
@@ -20,6 +20,7 @@ import orjson
 from connectors.egress import check_host
 from connectors.errors import FeedError, Unreachable
 from connectors.settings import Network
+from connectors.sources import mysql
 from connectors.sources.payload import Payload
 from connectors.specs.closed import revealed
 from connectors.specs.systems import SqlSource
@@ -37,17 +38,21 @@ class SqlPoll:
         self._allow = allow
         self._dsn = revealed(spec.dsn)
         scheme = urlsplit(self._dsn).scheme
-        if scheme not in {"postgresql", "postgres", "sqlite"}:
-            raise FeedError(f"source.dsn: begins with {scheme!r}; it is postgresql://.. or sqlite:///path")
-        self._lite = scheme == "sqlite"
+        if scheme not in {"postgresql", "postgres", "sqlite"} | mysql.SCHEMES:
+            raise FeedError(f"source.dsn: begins with {scheme!r}; it is postgresql://.., mysql://.. or sqlite:///path")
+        self._batches = self._postgres_batches
+        if scheme == "sqlite":
+            self._batches = self._lite_batches
+        elif scheme in mysql.SCHEMES:
+            self._batches = self._mysql_batches
 
     async def payloads(self, place: dict[str, Any]) -> AsyncIterator[Payload]:
         """Yield rows beyond `place` ({mark, id}); raises Unreachable where the database does not answer."""
         while True:
             try:
-                async for rows, after in self._lite_batches(place) if self._lite else self._postgres_batches(place):
+                async for rows, after in self._batches(place):
                     yield Payload(self._spec.table, io.BytesIO(b"[" + b",".join(rows) + b"]"), after)
-            except (asyncpg.PostgresError, sqlite3.Error, OSError, TimeoutError) as error:
+            except (asyncpg.PostgresError, sqlite3.Error, *mysql.ERRORS, OSError, TimeoutError) as error:
                 raise Unreachable(f"{self._spec.table}: {type(error).__name__}: {error}") from error
             await asyncio.sleep(self._spec.every)
 
@@ -92,6 +97,16 @@ class SqlPoll:
             f"({mark}, {tie}) > ($1::text::{kinds[spec.mark]}, $2::text::{kinds[spec.id]})){lag} "
             f"ORDER BY {mark}, {tie} LIMIT {spec.batch}"
         )
+
+    async def _mysql_batches(self, place: dict[str, Any]) -> AsyncIterator[Batch]:
+        host, port = urlsplit(self._dsn).hostname or "localhost", urlsplit(self._dsn).port or mysql.PORT
+        await check_host(host, port, self._allow)
+        while True:
+            rows, after = await asyncio.to_thread(mysql.read_batch, self._spec, self._dsn, dict(place))
+            if rows:
+                yield rows, after
+            if len(rows) < self._spec.batch:
+                return
 
     async def _lite_batches(self, place: dict[str, Any]) -> AsyncIterator[Batch]:
         while True:

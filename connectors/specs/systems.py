@@ -21,7 +21,9 @@ class SqlSource(Closed):
     """
 
     kind: Literal["sql"]
-    dsn: Secret = Field(description="postgresql://user:password@host/database, or sqlite:///path")
+    dsn: Secret = Field(
+        description="postgresql://user:password@host/database, mysql://.. (MariaDB too; ?tls=true), or sqlite:///path"
+    )
     table: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$")
     mark: str = Field(pattern=_IDENTIFIER, description="column that only grows: a serial number, or a time of change")
     id: str = Field(pattern=_IDENTIFIER, description="column that tells rows of the same mark apart; may be the mark")

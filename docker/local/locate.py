@@ -11,7 +11,20 @@ from pathlib import Path
 from docker.local.console import Trouble
 from docker.local.stack import cache_folder, versions
 
-__all__ = ["chromium", "go", "java", "kafka_libs", "maven", "mosquitto", "oidc", "opa", "postgres_bin", "regal", "wrk"]
+__all__ = [
+    "chromium",
+    "go",
+    "java",
+    "kafka_libs",
+    "mariadbd",
+    "maven",
+    "mosquitto",
+    "oidc",
+    "opa",
+    "postgres_bin",
+    "regal",
+    "wrk",
+]
 
 _SYSTEM = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _REMEDY = "Run: make engines"
@@ -35,6 +48,11 @@ def postgres_bin() -> Path:
 def mosquitto() -> Path:
     """Return the MQTT broker."""
     return _program("mosquitto", "Mosquitto (the MQTT broker)")
+
+
+def mariadbd() -> Path:
+    """Return the MariaDB server, which the connectors' tests read from."""
+    return _program("mariadbd", "MariaDB (a database for the tests)")
 
 
 def java() -> Path:

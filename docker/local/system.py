@@ -27,7 +27,7 @@ __all__ = ["install", "missing"]
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _CLUSTERS = Path("/etc/postgresql-common/createcluster.d")
-_SERVICES = {"mosquitto": "mosquitto", "postgresql": "postgresql"}
+_SERVICES = {"mosquitto": "mosquitto", "postgresql": "postgresql", "mariadb-server": "mariadb"}
 
 
 def missing(browser: bool, load: bool = False) -> list[str]:
@@ -44,6 +44,8 @@ def missing(browser: bool, load: bool = False) -> list[str]:
         probes["chromium"] = locate.chromium
         # The browser's driver is a program that a bare Debian has not all libraries of.
         probes["libatomic1"] = _libatomic
+        # A second database for the connectors' tests; the stack itself does without.
+        probes["mariadb-server"] = locate.mariadbd
     # Debian's Python comes without what `python -m venv` needs.
     probes["venv"] = _venv
     return [name for name, probe in probes.items() if not _there(probe)]
@@ -71,7 +73,7 @@ def install(names: list[str], log: Log) -> None:
         command = [apt, "install", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold"]
         command += ["-o", "DPkg::Lock::Timeout=300"]
         log.run([*command, *packages], env=environment, remedy="Read the log, mend apt, then try again.")
-    still = [name for name in missing("chromium" in names, "wrk" in names) if name in names]
+    still = [name for name in missing(browser=True, load=True) if name in names]
     if still:
         raise Trouble(f"Still missing after the installation: {', '.join(still)}.", f"Its log: {log.file}")
 

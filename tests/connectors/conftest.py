@@ -10,8 +10,10 @@ import pytest
 
 from connectors.settings import ConnectorSettings
 from docker.local.stack import ROOT
+from tests.fixtures.mariadb import mariadb
+from tests.fixtures.tokens import issuer
 
-__all__ = ["city", "make_settings"]
+__all__ = ["city", "issuer", "make_settings", "mariadb"]
 
 CITY = ROOT / "city"
 
