@@ -51,6 +51,8 @@ def create_app(settings: Settings | None = None, trust_settings: PolicySettings 
                 app.state.live = LiveMap(public, settings.live_ttl_s, settings.live_most)
                 yield
         finally:
+            if hasattr(app.state, "samples"):
+                await app.state.samples.close()
             if hasattr(app.state, "reader"):
                 await app.state.reader.close()
             if hasattr(app.state, "sparql"):

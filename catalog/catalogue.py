@@ -17,7 +17,7 @@ from catalog.dataset import Catalogue, Dataset, Harvest, around, datasets
 from catalog.evidence import Verdict, status_at
 from catalog.portal.view import DomainView, domain_view
 from catalog.store import rounds
-from catalog.store.connect import Pool
+from catalog.store.connect import Pool, lent
 from catalog.store.rounds import DomainRecord
 
 __all__ = ["Reader", "State"]
@@ -109,7 +109,7 @@ class Reader:
 
     async def _read(self) -> None:
         began = time.monotonic()
-        async with self._pool.acquire() as conn:
+        async with lent(self._pool) as conn:
             rows = await rounds.fetch(conn)
         if len(rows.harvests) < _MANY:
             self._kept = self._state(rows)

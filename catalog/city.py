@@ -20,6 +20,9 @@ from policies.domains import CityFileError
 
 __all__ = ["City", "facts", "read_city"]
 
+_YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The loader by libyaml where it is there: ten times as fast, and as safe."""
+
 
 @dataclass(frozen=True, slots=True)
 class City:
@@ -137,7 +140,7 @@ def _origins(city: CityFolder) -> list[Origin]:
 def _origin(city: CityFolder, path: Path) -> Origin:
     try:
         text = path.read_text(encoding="utf-8")
-        given = yaml.safe_load(text)
+        given = yaml.load(text, Loader=_YAML)  # noqa: S506 - a safe loader
         mapping = given.get("mapping") or []
         kinds = [m["type"] for m in (mapping if isinstance(mapping, list) else [mapping])]
         types = [city.terms.expand(k) for kind in kinds for k in (kind if isinstance(kind, list) else [kind])]

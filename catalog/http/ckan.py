@@ -20,6 +20,7 @@ from catalog.catalogue import State
 from catalog.dataset import Catalogue, Dataset
 from catalog.http.lookup import reader_of
 from catalog.store import search
+from catalog.store.connect import lent
 
 __all__ = ["package", "package_name", "router"]
 
@@ -196,7 +197,7 @@ async def _package_search(call: _Call) -> Any:
         if name in _FACETS:
             facets.setdefault(_FACETS[name], []).append(value.upper() if _FACETS[name] == "theme" else value)
     sort = call.text("sort").split(",")[0].split(" ")[0]
-    async with call.request.app.state.pool.acquire() as conn:
+    async with lent(call.request.app.state.pool) as conn:
         if text or facets or _SORTS.get(sort) in ("modified", "title"):
             query = search.Query(text, facets, _SORTS.get(sort, "relevance"), rows, start)
             found = await search.search(conn, query)

@@ -16,7 +16,7 @@ from fastapi import APIRouter, Request, Response
 from catalog.http.problems import Problem
 from catalog.register import System
 from catalog.store import systems
-from catalog.store.connect import Conn
+from catalog.store.connect import Conn, lent
 from catalog.store.systems import Entry, Writer
 from policies.agreements.desk import Actor, Desk
 from policies.http.outcomes import ERRORS, failed
@@ -58,7 +58,7 @@ async def _write(request: Request, id_: str | None) -> Response:
     try:
         who = await actor(request)
         change = await _change(request, id_)
-        async with request.app.state.pool.acquire() as conn, conn.transaction():
+        async with lent(request.app.state.pool) as conn, conn.transaction():
             return await _enter(request, conn, who, change)
     except ERRORS as error:
         return await failed(request, error)

@@ -13,7 +13,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from catalog.http.headers import SECURITY
 from catalog.portal.render import problem_page, wants_page
+from catalog.store.connect import StoreUnavailable
 
 __all__ = ["Problem", "install", "problem"]
 
@@ -36,7 +38,7 @@ def problem(status: int, kind: str, title: str, detail: str, headers: dict[str, 
 
 
 def install(app: FastAPI) -> None:
-    """Register the four handlers."""
+    """Register the handlers."""
 
     async def ours(request: Request, error: Problem) -> Response:
         if wants_page(request):
@@ -57,18 +59,33 @@ def install(app: FastAPI) -> None:
             return problem_page(request, 400, "Bad request", f"{where}: {first['msg']}")
         return problem(400, "bad-request", "Bad request", f"{where}: {first['msg']}")
 
+    async def unavailable(request: Request, error: StoreUnavailable) -> Response:
+        _log.error("store_unavailable", path=request.url.path, error=str(error))
+        title, detail = "Not available just now", "The catalog's database does not answer; try again in a moment."
+        answer = (
+            problem_page(request, 503, title, detail)
+            if wants_page(request)
+            else problem(503, "store-unavailable", title, detail)
+        )
+        answer.headers["Retry-After"] = "5"
+        return answer
+
     async def unexpected(request: Request, error: Exception) -> Response:
         request_id = str(uuid.uuid4())
         _log.error("request_failed", request_id=request_id, path=request.url.path, exc_info=error)
         detail = f"Something failed here. Name this request to those who run the catalog: {request_id}"
         if wants_page(request) and hasattr(request.app.state, "reader"):
-            return problem_page(request, 500, "Internal error", detail)
-        return problem(500, "internal-error", "Internal error", detail)
+            answer = problem_page(request, 500, "Internal error", detail)
+        else:
+            answer = problem(500, "internal-error", "Internal error", detail)
+        answer.headers.update(SECURITY)  # this answer is made outside all that stands around the others
+        return answer
 
     handlers: list[tuple[type[Exception], Any]] = [
         (Problem, ours),
         (HTTPException, http),
         (RequestValidationError, invalid),
+        (StoreUnavailable, unavailable),
         (Exception, unexpected),
     ]
     for kind, handler in handlers:

@@ -20,6 +20,7 @@ from catalog.portal.view import readiness_json
 from catalog.reading import sources
 from catalog.settings import Settings
 from catalog.store import keys, rounds, scores
+from catalog.store.connect import lent
 from catalog.store.rounds import Series
 from catalog.store.scores import Scored
 from policies.domains import CityFileError
@@ -67,7 +68,7 @@ async def readiness(request: Request) -> Response:
 @router.get("/readiness/keys")
 async def signing_keys(request: Request) -> Response:
     """The public keys that sign verdicts (JWK Set, RFC 7517)."""
-    async with request.app.state.pool.acquire() as conn:
+    async with lent(request.app.state.pool) as conn:
         return json_answer({"keys": await keys.published(conn)})
 
 
@@ -82,7 +83,7 @@ async def readiness_history(request: Request, domain: str, days: Annotated[int, 
     """What each gate found since so many days ago, in stretches of equal findings: for a chart."""
     view = find_view(await reader_of(request).state(), domain)
     since = datetime.now(UTC) - timedelta(days=days)
-    async with request.app.state.pool.acquire() as conn:
+    async with lent(request.app.state.pool) as conn:
         found = await rounds.runs(conn, domain, since)
     versions = [
         {
@@ -108,7 +109,7 @@ async def quality(request: Request, domain: str, days: Annotated[int, Query(ge=1
     find_view(state, domain)
     (facts,) = (r.harvest.domain for r in state.records if r.harvest.domain.name == domain)
     since = datetime.now(UTC) - timedelta(days=days)
-    async with request.app.state.pool.acquire() as conn:
+    async with lent(request.app.state.pool) as conn:
         found = await rounds.quality_history(conn, domain, since)
         scored = await scores.history(conn, domain, since)
     reasons = dict(facts.target_reasons)

@@ -16,6 +16,7 @@ from catalog.portal.dashboard import summary
 from catalog.portal.render import page, wants_page
 from catalog.register import registration_schema, system_schema
 from catalog.store import systems
+from catalog.store.connect import lent
 from catalog.store.systems import Entry
 from policies.audit.use import Use, counted
 
@@ -58,14 +59,16 @@ async def use(request: Request) -> Response:
     rows = [dict(zip(names, k, strict=True)) | {"requests": n, "entities": m} for k, (n, m) in sorted(found.items())]
     if wants_page(request):
         state = await reader_of(request).state()
-        return page(request, "use.html", domains=state.views(datetime.now(UTC), 0, _ROWS), use=summary(rows))
+        titles = {name: r.harvest.domain.title for name, r in state.domains.items()}
+        shown = state.views(datetime.now(UTC), 0, _ROWS)
+        return page(request, "use.html", domains=shown, use=summary(rows), names=titles)
     return json_answer({"use": rows, "log": "/trust/log/checkpoint"})
 
 
 @router.get("/register")
 async def register(request: Request) -> Response:
     """Every entry, joined to the use that the audit log shows."""
-    async with request.app.state.pool.acquire() as conn:
+    async with lent(request.app.state.pool) as conn:
         found = await systems.newest(conn)
     used = await request.app.state.use.read(request)
     names = reader_of(request).city.parties
@@ -87,7 +90,7 @@ async def schema(name: str) -> Response:
 @router.get("/register/{system}")
 async def one(request: Request, system: str, version: Annotated[int | None, Query(ge=1)] = None) -> Response:
     """An entry with its versions: the newest, or the one that is asked for."""
-    async with request.app.state.pool.acquire() as conn:
+    async with lent(request.app.state.pool) as conn:
         found = await systems.history(conn, system)
     if not found:
         raise Problem(404, "not-found", "Not found", f"No entry '{system}' in the register; see /register.")

@@ -13,6 +13,7 @@ from catalog.http.problems import Problem
 from catalog.portal.render import page, wants_page
 from catalog.roadmap import Kpi, quarter_ends, read_pilots, read_roadmap
 from catalog.store import roadmap as store
+from catalog.store.connect import lent
 from policies.domains import CityFileError
 
 __all__ = ["router"]
@@ -30,7 +31,7 @@ async def roadmap(request: Request) -> Response:
         raise Problem(503, "city-folder", "The city folder cannot be read", str(error)) from error
     if plan is None:
         raise Problem(404, "not-found", "Not found", "The city has no roadmap.yaml.")
-    async with request.app.state.pool.acquire() as conn:
+    async with lent(request.app.state.pool) as conn:
         found, runs = await store.findings(conn), await store.history(conn)
     now = datetime.now(UTC)
     quarters = []
@@ -91,7 +92,7 @@ async def pilot(request: Request, name: str) -> Response:
     if name not in pilots:
         there = ", ".join(pilots) or "none"
         raise Problem(404, "not-found", "Not found", f"No pilot '{name}'; there are: {there}.")
-    async with request.app.state.pool.acquire() as conn:
+    async with lent(request.app.state.pool) as conn:
         frozen, after = await store.baseline(conn, name), await store.figures(conn, name)
     body = {
         "pilot": name,
@@ -109,7 +110,7 @@ async def _all_pilots(request: Request) -> list[dict[str, Any]]:
     except CityFileError:
         return []
     found = []
-    async with request.app.state.pool.acquire() as conn:
+    async with lent(request.app.state.pool) as conn:
         for p in pilots:
             frozen, after = await store.baseline(conn, p.name), await store.figures(conn, p.name)
             found.append(

@@ -12,6 +12,7 @@ from catalog.http.lookup import find_dataset, find_view, json_answer, reader_of
 from catalog.http.problems import Problem
 from catalog.portal import basemap
 from catalog.portal.live import LiveMap
+from catalog.portal.view import SHOWN
 
 __all__ = ["router"]
 
@@ -22,11 +23,11 @@ _GEOJSON: Final = "application/geo+json"
 
 @router.get("/live.geojson")
 async def live(request: Request, domain: Annotated[str, Query(min_length=1, max_length=100)]) -> Response:
-    """What the public may see of a domain now, as GeoJSON, with the receipts of its reading."""
+    """What the public may see of a domain now (of its first datasets), as GeoJSON, with the receipts of its reading."""
     state = await reader_of(request).state()
     view = find_view(state, domain)
     live_map: LiveMap = request.app.state.live
-    body = await live_map.geojson(domain, view.datasets)
+    body = await live_map.geojson(domain, view.datasets[:SHOWN])
     return Response(body, media_type=_GEOJSON, headers={"Cache-Control": "no-cache"})
 
 

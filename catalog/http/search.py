@@ -14,6 +14,7 @@ from catalog.http.lookup import find_dataset, json_answer, page_of, reader_of
 from catalog.http.problems import Problem
 from catalog.portal.render import page, wants_page
 from catalog.store import search
+from catalog.store.connect import lent
 from catalog.store.search import FACETS
 
 __all__ = ["router", "schema_org"]
@@ -38,7 +39,7 @@ async def find(
     """Datasets by words and facets: `q` as in web searches, the last word may be a beginning."""
     given = {"domain": domain or (), "theme": theme or (), "licence": licence or (), "access": access or ()}
     reader = reader_of(request)
-    async with request.app.state.pool.acquire() as conn:
+    async with lent(request.app.state.pool) as conn:
         found = await search.search(conn, search.Query(q, given, sort, limit, offset))
     state = await reader.state()
     catalogue = reader.catalogue(state)

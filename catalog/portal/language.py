@@ -149,5 +149,6 @@ class LanguagePrefix:
             first, slash, rest = scope["path"].lstrip("/").partition("/")
             if first in self._languages and not rest.startswith(("trust", "static")):
                 path = f"/{rest}" if slash else "/"
-                scope = {**scope, "path": path, "raw_path": path.encode(), "language": first}
+                scope["language"] = first  # also for what answers when all within has failed
+                scope = {**scope, "path": path, "raw_path": path.encode()}
         await self._app(scope, receive, send)

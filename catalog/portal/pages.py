@@ -15,6 +15,7 @@ from catalog.portal.render import STATIC, page, problem_page
 from catalog.portal.snippets import snippets
 from catalog.portal.view import SHOWN, DomainView
 from catalog.store import rounds, scores
+from catalog.store.connect import lent
 from catalog.store.scores import Scored
 
 __all__ = ["CARDS", "STATIC", "router"]
@@ -60,7 +61,7 @@ async def domain(request: Request, name: str, dataset: Annotated[str, Query(max_
         return problem_page(request, 404, "No such domain", f"There is no data domain called {name} here.")
     settings = request.app.state.settings
     since = datetime.now(UTC) - timedelta(days=_DAYS)
-    async with request.app.state.pool.acquire() as conn:
+    async with lent(request.app.state.pool) as conn:
         found = await rounds.runs(conn, name, since)
         measured = await rounds.quality_history(conn, name, since)
         scored = await scores.history(conn, name, since)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from catalog.portal.language import LANGUAGES, language_of, preferred
 from catalog.portal.phrases import GATES
 from catalog.wording import duration
 
-__all__ = ["STATIC", "TEMPLATES", "arc", "environment", "page", "problem_page", "wants_page"]
+__all__ = ["STATIC", "TEMPLATES", "arc", "environment", "page", "problem_page", "span", "wants_page"]
 
 STATIC = Path(__file__).with_name("static")
 TEMPLATES = Path(__file__).with_name("templates")
@@ -37,6 +38,17 @@ def arc(index: int, of: int) -> str:
     x1, y1 = middle + radius * math.cos(start), middle + radius * math.sin(start)
     x2, y2 = middle + radius * math.cos(end), middle + radius * math.sin(end)
     return f"M{x1:.2f} {y1:.2f}A{radius:g} {radius:g} 0 {int(end - start > math.pi)} 1 {x2:.2f} {y2:.2f}"
+
+
+def span(seconds: float) -> str:
+    """A length of time by its two greatest units, so that two that differ a little are seen to: `4 h 36 min`."""
+    left = round(seconds)
+    parts: list[str] = []
+    for name, size in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count or parts:
+            parts.append(f"{count} {name}" if count else "")
+    return " ".join(part for part in parts[:2] if part) or "0 s"
 
 
 @cache
@@ -58,6 +70,8 @@ def environment(code: str) -> Environment:
         "number": language.number,
         "percent": language.percent,
         "moment": language.moment,
+        "read": datetime.fromisoformat,
+        "span": span,
         "day": lambda at: language.moment(at, "d MMM y"),
         "short": lambda at: language.moment(at, "d MMM, HH:mm"),
         "duration": lambda s: language.say(duration(s)),
@@ -81,7 +95,9 @@ def page(request: Request, template: str, status: int = 200, **given: Any) -> Re
     prefix: str | None = request.scope.get("language")
     code = prefix or preferred(request.headers.get("accept-language"))
     base = f"/{prefix}" if prefix else ""
-    query = request.url.query
+    query, inner = request.url.query, request.scope["path"]
+    if prefix and inner.startswith(f"{base}/"):  # what answers when all within has failed sees the whole path
+        inner = inner.removeprefix(base)
     body = (
         environment(code)
         .get_template(template)
@@ -91,7 +107,7 @@ def page(request: Request, template: str, status: int = 200, **given: Any) -> Re
             city_language=reader.city.languages[0],
             languages=LANGUAGES,
             path=request.url.path.removeprefix(base) if prefix else request.url.path,
-            here=request.scope["path"] + (f"?{query}" if query else ""),
+            here=inner + (f"?{query}" if query else ""),
             at=lambda path: f"{base}{path}",
             search_address=lambda **asked: f"{base}/search?{urlencode(asked, doseq=True)}",
             base_url=settings.catalog_url.rstrip("/"),

@@ -18,30 +18,54 @@ __all__ = ["Sample", "Samples"]
 _ROWS = 5
 _COLUMNS = 7
 _KEEP_S = 30.0
+_WAIT_S = 0.12
 _KEPT = 500
 _log = structlog.get_logger("catalog.sample")
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Rows of text below names of columns. `refused`: the public may not read them."""
+    """Rows of text below names of columns. `refused`: the public may not read them; `waiting`: they are being read."""
 
     dataset: Dataset
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     refused: bool = False
+    waiting: bool = False
 
 
 class Samples:
-    """Reads samples; all who look within half a minute share one reading."""
+    """Reads samples; all who look within half a minute share one reading. A page waits only a moment for those that are
+    still being read, and shows them the next time."""
 
     def __init__(self, public: Broker) -> None:
         self._public = public
         self._kept: dict[str, tuple[float, Sample]] = {}
+        self._reading: dict[str, asyncio.Task[Sample]] = {}
 
     async def of(self, datasets: Sequence[Dataset]) -> list[Sample]:
         """A sample of each dataset that the public may read."""
-        return list(await asyncio.gather(*(self._one(d) for d in datasets if d.public)))
+        public = [d for d in datasets if d.public]
+        tasks = [self._task(d) for d in public]
+        if tasks:
+            await asyncio.wait(tasks, timeout=_WAIT_S)
+        shown = zip(public, tasks, strict=True)
+        return [task.result() if task.done() else Sample(d, waiting=True) for d, task in shown]
+
+    async def close(self) -> None:
+        """End the readings that are under way."""
+        under_way = list(self._reading.values())
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+
+    def _task(self, dataset: Dataset) -> asyncio.Task[Sample]:
+        """The reading of a dataset that is under way, or a new one."""
+        task = self._reading.get(dataset.id)
+        if task is None:
+            task = self._reading[dataset.id] = asyncio.create_task(self._one(dataset))
+            task.add_done_callback(lambda _: self._reading.pop(dataset.id, None))
+        return task
 
     async def _one(self, dataset: Dataset) -> Sample:
         kept = self._kept.get(dataset.id)

@@ -18,7 +18,7 @@ else:
     Conn = asyncpg.Connection
     Pool = asyncpg.Pool
 
-__all__ = ["Conn", "Pool", "StoreUnavailable", "assessor_lock", "open_pool", "ping", "translated"]
+__all__ = ["Conn", "Pool", "StoreUnavailable", "assessor_lock", "lent", "open_pool", "ping", "translated"]
 
 _ASSESSOR = 0x646174706F6C6973  # any fixed number; the same for every assessor of a database
 
@@ -54,6 +54,14 @@ async def open_pool(dsn: str, size: int = 4, timeout_s: float = 10.0) -> Pool:
     return await asyncpg.create_pool(
         dsn, min_size=1, max_size=size, init=_codecs, timeout=timeout_s, command_timeout=timeout_s
     )
+
+
+@asynccontextmanager
+async def lent(pool: Pool) -> AsyncIterator[Conn]:
+    """A connection for one answer. Raises StoreUnavailable where the database fails, now or meanwhile."""
+    with translated():
+        async with pool.acquire() as conn:
+            yield conn
 
 
 @asynccontextmanager

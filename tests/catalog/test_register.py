@@ -19,10 +19,8 @@ from catalog.register import registration_schema
 from catalog.settings import Settings
 from catalog.store.connect import open_pool
 from policies.store.connect import open_pool as open_trust
+from tests.catalog.cases import cases
 from tests.catalog.conftest import VEHICLE, City
-
-TRACKING = "https://smartdatamodels.org/dataModel.IssueTracking/"
-OPENED, CLOSED = f"{TRACKING}requested_datetime", "https://datapolis.example/ns#closedAt"
 
 
 def _fetch(city: City, statement: str, *values: Any) -> list[Any]:
@@ -105,22 +103,8 @@ def test_the_roadmap_is_judged_from_entities_and_its_baseline_is_frozen(governed
     """Requests before and after the pilot's start; later changes of old requests move the baseline no more."""
     start = datetime(2025, 1, 2, tzinfo=UTC)
 
-    def requests(first: int, count: int, opened: datetime, hours: float) -> list[dict[str, Any]]:
-        return [
-            {
-                "id": f"urn:ngsi-ld:ServiceRequest:{n}",
-                "type": f"{TRACKING}service_requests",
-                OPENED: {"type": "Property", "value": opened.isoformat().replace("+00:00", "Z")},
-                CLOSED: {
-                    "type": "Property",
-                    "value": (opened + timedelta(hours=hours)).isoformat().replace("+00:00", "Z"),
-                },
-            }
-            for n in range(first, first + count)
-        ]
-
-    governed.put(requests(0, 120, start, 4))
-    governed.put(requests(200, 120, start + timedelta(days=40), 3))
+    governed.put(cases(0, 120, start, 4))
+    governed.put(cases(200, 120, start + timedelta(days=40), 3))
     governed.in_good_order()
     governed.assess()
     pilot = governed.get("/pilots/request-routing")
@@ -133,7 +117,7 @@ def test_the_roadmap_is_judged_from_entities_and_its_baseline_is_frozen(governed
     assert gates["two-domains"]["status"] == "hold"
     assert gates["two-domains"]["reason"] == "environment is not yet at governed readiness."
     assert quarters["2027-Q1"]["over"] is False
-    governed.put(requests(0, 120, start, 400))
+    governed.put(cases(0, 120, start, 400))
     governed.assess()
     again = governed.get("/pilots/request-routing")["baseline"]
     assert (again["medianSeconds"], again["at"]) == (14400.0, frozen)

@@ -23,7 +23,7 @@ from policies.agreements.lifecycle import apply_agreements, apply_domains
 from policies.city import open_city
 from policies.store.connect import connect
 from tests.fixtures.broker import Answer, BrokerProcess, broker_process
-from tests.fixtures.governed import DEFAULT_SCHEMA, Governed
+from tests.fixtures.governed import DEFAULT_SCHEMA, PATIENT, Governed
 from tests.fixtures.postgres import Database
 from tests.fixtures.tokens import TestIssuer
 
@@ -106,7 +106,7 @@ async def _admit(database: Database, folder: Path) -> None:
 def running(pg_module: Database, opa: str, issuer: TestIssuer, city: Path) -> Iterator[BrokerProcess]:
     with ThreadPoolExecutor(max_workers=1) as thread:
         thread.submit(lambda: asyncio.run(_admit(pg_module, city))).result()
-    environment = {**issuer.environment(), "DATAPOLIS_OPA_URL": opa, "DATAPOLIS_CITY": str(city)}
+    environment = {**issuer.environment(), "DATAPOLIS_OPA_URL": opa, "DATAPOLIS_CITY": str(city), **PATIENT}
     with broker_process(pg_module, environment) as process:
         yield process
 

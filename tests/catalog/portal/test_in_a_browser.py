@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,23 +11,11 @@ from playwright.sync_api import Browser, Page, expect
 from tests.catalog.conftest import City
 
 
-@pytest.fixture
-def page(chromium: Browser, governed: City) -> Iterator[Page]:
-    """A page of a fresh profile that fails the test on a request elsewhere, a script error or a blocked resource."""
+@pytest.fixture(autouse=True)
+def _in_good_order(governed: City) -> None:
+    """Mobility is governed at the beginning of each test."""
     governed.in_good_order()
     governed.assess()
-    context = chromium.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
-    found = context.new_page()
-    asked: list[str] = []
-    troubles: list[str] = []
-    found.on("request", lambda request: asked.append(request.url))
-    found.on("pageerror", lambda error: troubles.append(str(error)))
-    found.on("console", lambda message: troubles.append(message.text) if message.type in ("error", "warning") else None)
-    yield found
-    context.close()
-    assert len(asked) > 3
-    assert [url for url in asked if not url.startswith(f"{governed.catalog}/")] == []
-    assert troubles == []
 
 
 def _map_ready(page: Page, domain: str) -> None:

@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import HTTPError
 
@@ -16,6 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from docker.local.stack import ROOT
+from tests.catalog.cases import of_the_pilot
 from tests.catalog.conftest import City
 
 SCREENSHOTS = ROOT / ".local" / "screenshots"
@@ -37,26 +37,12 @@ LOOKS = {"light": (1280, 900, "light"), "dark": (1280, 900, "dark"), "phone": (3
 
 @pytest.fixture(scope="module", autouse=True)
 def _judged(governed: City) -> None:
-    """Domains assessed and the roadmap judged, and what was read so far sealed into the log."""
+    """Domains assessed, the pilot measured and the roadmap judged, and what was read so far sealed into the log."""
+    found = of_the_pilot()
+    for start in range(0, len(found), 1000):
+        governed.put(found[start : start + 1000])
     governed.run("catalog", "assess", "--once", expect=None)
     governed.seal()
-
-
-@pytest.fixture
-def page(chromium: Browser, governed: City) -> Iterator[Page]:
-    """A page that fails the test on a request elsewhere, a script error or a blocked resource."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce", locale="en-GB")
-    found = context.new_page()
-    asked: list[str] = []
-    troubles: list[str] = []
-    found.on("request", lambda request: asked.append(request.url))
-    found.on("pageerror", lambda error: troubles.append(str(error)))
-    found.on("console", lambda message: troubles.append(message.text) if message.type in ("error", "warning") else None)
-    yield found
-    context.close()
-    assert f"{governed.catalog}/static/portal.css" in asked
-    assert [url for url in asked if not url.startswith(f"{governed.catalog}/")] == []
-    assert [t for t in troubles if "404 (Not Found)" not in t] == []
 
 
 def _ask(url: str, **headers: str) -> tuple[int, dict[str, str], str]:

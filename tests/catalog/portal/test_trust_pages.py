@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.catalog.conftest import City
 
 SIZES = {"phone": (360, 740), "wide": (1440, 900)}
 UNI_AIR = "/trust/agreements/urn:datapolis:agreement:uni-air-mobility"
 PATHS = ("/trust/terms", "/trust/terms/mobility", "/trust/agreements", UNI_AIR, "/trust/domains")
-
-
-@pytest.fixture
-def page(chromium: Browser, governed: City) -> Iterator[Page]:
-    """A page that fails the test on a request elsewhere, a script error or a blocked or missing resource."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
-    found = context.new_page()
-    asked: list[str] = []
-    troubles: list[str] = []
-    found.on("request", lambda request: asked.append(request.url))
-    found.on("pageerror", lambda error: troubles.append(str(error)))
-    found.on("console", lambda message: troubles.append(message.text) if message.type in ("error", "warning") else None)
-    yield found
-    context.close()
-    assert f"{governed.catalog}/static/portal.css" in asked
-    assert [url for url in asked if not url.startswith(f"{governed.catalog}/")] == []
-    assert troubles == []
 
 
 def test_terms_say_who_may_do_what(page: Page, governed: City) -> None:
