@@ -235,7 +235,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(_AGES, "for one in (*manage.prohibitions, *prohibitions)", "for one in manage.prohibitions", GONE),
     Mutant(_EVOLUTIONS, "    if admitted.access != admitted.plain:\n", "    if False:\n", TIME),
     Mutant(_EVOLUTIONS, "start = times.of(admitted.grid.ceil(times.to_datetime(start)))", "pass", TIME),
-    Mutant(_EVOLUTIONS, "state = narrow(Query(asked.state), admitted.access).where", "state = asked.state", HTTP),
+    Mutant(_EVOLUTIONS, "state = narrow(Query(asked.state), admitted.access).where", "state = asked.state", TIME),
     Mutant(_TIMES, 'if items and set(items) == {"TRUE"}:', 'if "TRUE" in items:', HTTP),
     Mutant(_TIMES, 'parts.append(f"h.observed_at < {self.instant(one.end)}")', "pass", HTTP),
     Mutant(_TIMES, 'found = f"({found}) AND NOT ({_flag(place)} AND {attrs})"', "pass", HTTP),
