@@ -52,7 +52,7 @@ def key(case: Case) -> str:
 
 
 def unexplained(runs: Sequence[Run]) -> list[str]:
-    """Name cases that fail without a reason given or in one run alone, and reasons given for what passes in all runs."""
+    """Name cases that fail without a reason given or in one run alone, and reasons given for what passes in all."""
     reasons = explanations()
     failed = {key(case) for run in runs for case, outcome in run.outcomes.items() if not outcome.passed}
     ran = {key(case) for run in runs for case in run.outcomes}
