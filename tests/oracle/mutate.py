@@ -1,4 +1,7 @@
-"""Run the mutants: `python -m tests.oracle.mutate [NUMBER ...]`. Each is tried in a copy of the tree, one at a time."""
+"""Run the mutants: `python -m tests.oracle.mutate [NUMBER ...]`. Each is tried in a copy of the tree, one at a time.
+
+Nothing else may use the test engines meanwhile: the copy's rules are loaded into them.
+"""
 
 from __future__ import annotations
 
