@@ -30,7 +30,7 @@ def admin_app(supervisor: Supervisor) -> web.Application:
 
     async def metrics(request: web.Request) -> web.Response:
         for name, runner in supervisor.runners.items():
-            for outcome in ("received", "mapped", "rejected"):
+            for outcome in ("received", "mapped", "rejected", "drifted"):
                 counts.labels(name, outcome).set(getattr(runner.counters, outcome))
             for loop in ("fetch", "map"):
                 retries.labels(name, loop).set(runner.retries.get(loop, 0))

@@ -15,7 +15,7 @@ from broker.core.match import Meta, matches
 from broker.core.narrow import AttrMask, RowFilters, narrow
 from broker.core.query import Node, Query
 from broker.ops.alive import alive, alive_joined
-from broker.ops.sight import sight
+from broker.ops.sight import sight, types_only
 from broker.ops.view import Joined, View
 from broker.store.observed import note
 from broker.store.pages import Statement, collation_of, page, rows_by_id, statement
@@ -38,7 +38,7 @@ __all__ = [
 class PageQuery:
     """A query (5.7.2) made ready for one access; it can be asked again as long as the access stands.
 
-    `statement` is None where a collation has to be looked up first.
+    `statement` is None where a collation has to be looked up first; `anew`: to be planned for its values each time.
     """
 
     query: Query
@@ -46,6 +46,7 @@ class PageQuery:
     filters: RowFilters
     sys_attrs: bool
     statement: Statement | None
+    anew: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +100,13 @@ def page_query(access: Access, query: Query, *, sys_attrs: bool) -> PageQuery:
     made = None
     if query.collation is None:
         made = statement(narrowed, filters.nodes, short=not sys_attrs)
-    return PageQuery(query, narrowed, filters, sys_attrs, made)
+    return PageQuery(query, narrowed, filters, sys_attrs, made, not types_only(narrowed.where))
 
 
 async def query_entities(pool: Pool, schema: str, asked: PageQuery) -> Page:
     """Query entities (5.7.2): the page of those that the caller may see, each with its mask."""
     filters, made = asked.filters, asked.statement
-    async with pool.lend(schema) as conn:
+    async with pool.lend(schema, anew=asked.anew) as conn:
         if made is None:
             collation = await known_collation(conn, asked.query.collation)
             made = statement(asked.narrowed, filters.nodes, short=not asked.sys_attrs, collation=collation)

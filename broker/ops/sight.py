@@ -21,7 +21,7 @@ from broker.core.query import And, AnyAttr, Compare, Exists, GeoRel, Matches, No
 from broker.core.terms import system_time
 from broker.ops.view import SEPARATOR, split
 
-__all__ = ["Sight", "sight"]
+__all__ = ["Sight", "sight", "types_only"]
 
 _MAX_TYPES = 4096
 _MAX_SIGHTS = 1024
@@ -35,7 +35,7 @@ class Sight:
     def __init__(self, access: Access) -> None:
         self.access = access
         self.filters: RowFilters = row_filters(access)
-        self.by_types = all(_types_only(node) for node in self.filters.nodes)
+        self.by_types = all(types_only(node) for node in self.filters.nodes)
         self.needs_meta = any(_system_times(node) for node in self.filters.nodes)
         self._known: dict[tuple[str, ...], AttrMask | None] = {}
         self._joined: dict[str, AttrMask | None] = {}
@@ -115,12 +115,13 @@ def _attrs(node: Node) -> frozenset[str] | None:
     return None if None in found else frozenset(name for names in found for name in names or ())
 
 
-def _types_only(node: Node) -> bool:
+def types_only(node: Node) -> bool:
+    """Say whether a condition looks at nothing but types."""
     if isinstance(node, TypeIs):
         return True
     if isinstance(node, And | Or):
-        return all(_types_only(item) for item in node.items)
-    return isinstance(node, Not) and _types_only(node.item)
+        return all(types_only(item) for item in node.items)
+    return isinstance(node, Not) and types_only(node.item)
 
 
 def _system_times(node: Node) -> bool:

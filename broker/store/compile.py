@@ -2,8 +2,8 @@
 
 Values are always parameters. Conditions are written so that indexes serve them: btree on `(vals -> IRI)`, GiST on
 `location` and `entity_geo.geom`, the primary keys, `entity_type` for types at the top of a condition, and where they
-exist GIN on `types`, `names` and `scopes`. An expression index can serve only plans made for the values at hand: run
-compiled statements with `plan_cache_mode = force_custom_plan`.
+exist GIN on `types`, `names` and `scopes`. An expression index can serve only plans made for the values at hand, and
+how rare a scope, a place or a range is can be known for these alone: lend compiled statements a connection `anew`.
 
 What the table must hold besides its DDL: `vals` has every attribute, as its scalar or as `[]` (`segments.scalar_of`);
 the database's collation is C; `location` and `entity_geo` hold the geometry that `segments.geometry_of` gives.
@@ -147,6 +147,9 @@ def _scope_sql(text: str, params: Params) -> str:
         plain = text.removeprefix("/")
         return f"({found.format(params.texts(('/' + plain,)))} AND {scopes} && {params.texts(('/' + plain, plain))})"
     if root and root != text and is_plain(root):
-        return found.format(params.texts(("/" + root.removeprefix("/"),)))
+        below = params.text(root.removeprefix("/") + "/")
+        quick = f"EXISTS (SELECT FROM unnest({scopes}) s(v) WHERE starts_with(ltrim(s.v, '/') || '/', {below}))"
+        # Both say the same: the first is for the index, the second for rows that are looked at one by one.
+        return f"({found.format(params.texts(('/' + root.removeprefix('/'),)))} AND {quick})"
     expression = params.text(f"^(?:{scope_expression(text)})$")
     return f'EXISTS (SELECT FROM unnest({scopes}) s(v) WHERE s.v COLLATE "C" ~ {expression})'

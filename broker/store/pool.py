@@ -1,9 +1,9 @@
 """A last-in-first-out pool of PostgreSQL connections, each belonging to one tenant at a time.
 
 A tenant is a PostgreSQL schema with a role of the same name. A connection that is lent to another tenant than before
-is moved once (`SET ROLE`, `SET search_path`), and prefers to be lent to the same tenant again, so that in the steady
-state lending costs no round trip. Statements stay prepared on the connection (asyncpg's statement cache); PostgreSQL
-plans them anew by itself when the search path changes.
+is moved once (`SET ROLE`, `SET search_path`, `SET plan_cache_mode`), and prefers to be lent to the same tenant again,
+so that in the steady state lending costs no round trip. Statements stay prepared on the connection (asyncpg's statement
+cache); PostgreSQL plans them anew by itself when the search path changes.
 
 A connection comes back clean because the pool lends only through context managers: `tx` ends its transaction, and a
 connection that is still inside one when it returns, or that failed, is closed instead of being kept.
@@ -28,6 +28,8 @@ else:
 __all__ = ["Conn", "Pool"]
 
 _SCHEMA = re.compile(r"t_[0-9a-f]{16}\Z")
+_Way: TypeAlias = tuple[str | None, bool]
+"""How a connection is lent: the tenant's schema, and whether statements are planned anew."""
 
 
 class Pool:
@@ -41,7 +43,7 @@ class Pool:
         self._size = size
         self._command_timeout_s = command_timeout_s
         self._idle: list[Conn] = []
-        self._schema: dict[Conn, str | None] = {}
+        self._ways: dict[Conn, _Way] = {}
         self._open = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._closed = False
@@ -63,9 +65,13 @@ class Pool:
             await self._drop(conn)
 
     @asynccontextmanager
-    async def lend(self, schema: str | None) -> AsyncIterator[Conn]:
-        """Lend a connection that acts as the tenant whose schema this is (None: as the login role)."""
-        conn = await self.take(schema)
+    async def lend(self, schema: str | None, *, anew: bool = False) -> AsyncIterator[Conn]:
+        """Lend a connection that acts as the tenant whose schema this is (None: as the login role).
+
+        `anew`: on it PostgreSQL plans each statement for the values at hand. Otherwise it takes one plan for any values
+        once it thinks that no dearer, for which it has to guess how rare what they ask for is.
+        """
+        conn = await self.take(schema, anew=anew)
         try:
             yield conn
         except BaseException:
@@ -79,12 +85,13 @@ class Pool:
         async with self.lend(schema) as conn, conn.transaction():
             yield conn
 
-    async def take(self, schema: str | None) -> Conn:
+    async def take(self, schema: str | None, *, anew: bool = False) -> Conn:
         """Take a connection for this tenant; every `take` is paired with one `give`."""
+        way = schema, anew
         while True:
             if self._closed:
                 raise ConnectionError("the pool is closed")
-            conn = self._pick(schema)
+            conn = self._pick(way)
             if conn is not None:
                 break
             if self._open < self._size:
@@ -98,9 +105,9 @@ class Pool:
                 if waiter.done() and not waiter.cancelled():
                     self._wake()
                 raise
-        if self._schema[conn] != schema:
+        if self._ways[conn] != way:
             try:
-                await self._move(conn, schema)
+                await self._move(conn, way)
             except BaseException:
                 await self._drop(conn)
                 self._wake()
@@ -115,13 +122,13 @@ class Pool:
             self._idle.append(conn)
         self._wake()
 
-    def _pick(self, schema: str | None) -> Conn | None:
+    def _pick(self, way: _Way) -> Conn | None:
         for at in range(len(self._idle) - 1, -1, -1):
             conn = self._idle[at]
             if conn.is_closed():
                 del self._idle[at]
                 self._forget(conn)
-            elif self._schema[conn] == schema:
+            elif self._ways[conn] == way:
                 del self._idle[at]
                 return conn
         if self._idle and self._open >= self._size:
@@ -146,17 +153,19 @@ class Pool:
             self._open -= 1
             self._wake()
             raise
-        self._schema[conn] = None
+        self._ways[conn] = None, False
         return conn
 
-    async def _move(self, conn: Conn, schema: str | None) -> None:
+    async def _move(self, conn: Conn, way: _Way) -> None:
+        schema, anew = way
+        mode = "force_custom_plan" if anew else "auto"
         if schema is None:
-            await conn.execute("RESET ROLE; SET search_path = broker, public")
+            await conn.execute(f"RESET ROLE; SET search_path = broker, public; SET plan_cache_mode = {mode}")
         elif _SCHEMA.match(schema):
-            await conn.execute(f"SET ROLE {schema}; SET search_path = {schema}, public")
+            await conn.execute(f"SET ROLE {schema}; SET search_path = {schema}, public; SET plan_cache_mode = {mode}")
         else:
             raise ValueError(f"not a tenant schema: {schema!r}")
-        self._schema[conn] = schema
+        self._ways[conn] = way
 
     async def _drop(self, conn: Conn) -> None:
         self._forget(conn)
@@ -164,7 +173,7 @@ class Pool:
             conn.terminate()
 
     def _forget(self, conn: Conn) -> None:
-        if self._schema.pop(conn, "") != "":
+        if self._ways.pop(conn, None) is not None:
             self._open -= 1
 
     def _wake(self) -> None:

@@ -17,6 +17,7 @@ from policies.agreements import acts
 from policies.agreements.obligations import span
 from policies.audit import AuditRecord, append, prepare
 from policies.caller import DPV
+from policies.clerk.reminders import remind
 from policies.clerk.send import Failed, Mail, webhook
 from policies.notices import tell_party, tell_steward
 from policies.settings import PolicySettings
@@ -66,6 +67,7 @@ async def settle_time(conn: Conn, now: datetime, catalog_url: str) -> None:
                 said = {"assessment": one.id, "domain": one.domain, "page": f"/trust/assessments/{one.id}"}
                 subject = f"An impact assessment has run out: {one.body['title']}"
                 await tell_steward(conn, domain, "assessment.expired", subject, catalog_url, said)
+    await remind(conn, now, catalog_url)
 
 
 async def _overdue(conn: Conn, owed: Obligation, catalog_url: str) -> None:

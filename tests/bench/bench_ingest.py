@@ -123,7 +123,7 @@ async def _fetch(consumer: Consumer) -> Batch:
 
 
 def _spent_s(stage: str) -> float:
-    return next(
+    return sum(
         sample.value
         for metric in worker.SECONDS.collect()
         for sample in metric.samples

@@ -24,7 +24,7 @@ from tests.fixtures.engines import Engines, _in_use
 from tests.fixtures.postgres import Database
 from tests.fixtures.tokens import TestIssuer, issuer_of
 
-__all__ = ["Measured", "admitted", "city_in_force", "database", "issuing", "looping", "measured"]
+__all__ = ["Measured", "admitted", "city_in_force", "database", "durable", "issuing", "looping", "measured"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,23 @@ def database() -> Iterator[Database]:
         )
         with postgres.copied(engines, postgres.template(engines)) as found:
             yield found
+
+
+@contextmanager
+def durable(found: Database) -> Iterator[None]:
+    """Let commits wait for the disk, as in production; the engines that tests share do without."""
+
+    async def put(*statements: str) -> None:
+        connection = await connect(found.dsn("admin"))
+        for statement in statements:
+            await connection.execute(statement)
+        await connection.close(timeout=5)
+
+    asyncio.run(put("ALTER SYSTEM SET fsync = on", "SELECT pg_reload_conf()"))
+    try:
+        yield
+    finally:
+        asyncio.run(put("ALTER SYSTEM RESET fsync", "SELECT pg_reload_conf()"))
 
 
 @contextmanager

@@ -23,7 +23,7 @@ import yaml
 from broker.store.pool import Pool
 from tests.bench.environment import city_in_force
 from tests.fixtures.broker import BrokerProcess, broker_process
-from tests.fixtures.governed import DEFAULT_SCHEMA, Governed
+from tests.fixtures.governed import DEFAULT_SCHEMA, PATIENT, Governed
 from tests.fixtures.postgres import Database
 from tests.fixtures.tokens import TestIssuer
 
@@ -85,7 +85,7 @@ def fleet(pg_module: Database, opa: str, issuer: TestIssuer) -> Iterator[BrokerP
         write_city(Path(folder))
         with ThreadPoolExecutor(max_workers=1) as thread:
             thread.submit(lambda: city_in_force(pg_module, Path(folder))).result()
-        environment = {**issuer.environment(), "DATAPOLIS_OPA_URL": opa, "DATAPOLIS_CITY": folder}
+        environment = {**issuer.environment(), "DATAPOLIS_OPA_URL": opa, "DATAPOLIS_CITY": folder, **PATIENT}
         with broker_process(pg_module, environment) as running:
             yield running
 

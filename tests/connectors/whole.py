@@ -40,6 +40,7 @@ from tests.fixtures.postgres import Database
 
 __all__ = ["Expected", "Portion", "dead_letters", "expected", "files", "ingested", "permit"]
 
+_PLATFORM = ["https://datapolis.example/ns#Feed", "http://www.w3.org/ns/dqv#QualityMeasurement"]
 Payloads = Iterable[tuple[str, bytes]]
 Key = tuple[str, str, datetime]
 """Entity, attribute, observedAt."""
@@ -121,22 +122,27 @@ async def permit(dsn: str, portions: Sequence[Portion]) -> None:
             names = load_names(portion.settings.city / "context.jsonld")
             for feed in portion.feeds:
                 types = sorted({names.iri(one.type, feed.feed) for one in feed.mapping})
-                await conn.execute(
-                    "INSERT INTO policies.domains (tenant, name, types, body, digest) VALUES ($1, $2, $3, '{}', '') "
-                    "ON CONFLICT DO NOTHING",
-                    feed.tenant, feed.domain, types,
-                )  # fmt: skip
-                target = {"feeds": [feed.feed], "types": types}
-                permission = {"action": ["publish"], "target": target, "constraint": [], "duty": []}
-                await conn.execute(
-                    "INSERT INTO policies.agreements (uid, version, status, tenant, domain, assigner, assignee, "
-                    "valid_from, valid_until, body, source, digest) VALUES ($1, 1, 'active', $2, $3, 'urn:party:city', "
-                    "'urn:party:connectors', now() - interval '1 day', now() + interval '1 day', $4, '{}', '')",
-                    f"urn:test:{feed.feed}", feed.tenant, feed.domain,
-                    orjson.dumps({"permission": [permission], "prohibition": []}).decode(),
-                )  # fmt: skip
+                await _agree(conn, feed.feed, feed.tenant, feed.domain, types)
+        await _agree(conn, "platform", "platform", "platform", _PLATFORM)
     finally:
         await conn.close()
+
+
+async def _agree(
+    conn: asyncpg.Connection[asyncpg.Record], feed: str, tenant: str, domain: str, types: list[str]
+) -> None:
+    await conn.execute(
+        "INSERT INTO policies.domains (tenant, name, types, body, digest) VALUES ($1, $2, $3, '{}', '') "
+        "ON CONFLICT DO NOTHING",
+        tenant, domain, types,
+    )  # fmt: skip
+    permission = {"action": ["publish"], "target": {"feeds": [feed], "types": types}, "constraint": [], "duty": []}
+    await conn.execute(
+        "INSERT INTO policies.agreements (uid, version, status, tenant, domain, assigner, assignee, valid_from, "
+        "valid_until, body, source, digest) VALUES ($1, 1, 'active', $2, $3, 'urn:party:city', 'urn:party:connectors', "
+        "now() - interval '1 day', now() + interval '1 day', $4, '{}', '')",
+        f"urn:test:{feed}", tenant, domain, orjson.dumps({"permission": [permission], "prohibition": []}).decode(),
+    )  # fmt: skip
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ import yaml
 from docker.local.kafka_access import PRINCIPALS, access_properties
 from docker.local.services import COMMANDS, ONE_SHOTS
 from docker.local.stack import ROOT
+from policies.settings import PolicySettings
 
 STACK: dict[str, dict[str, Any]] = tomllib.loads((ROOT / "docker" / "stack.toml").read_text())
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker" / "compose.yml").read_text())
@@ -121,3 +122,13 @@ def test_docker_accepts_the_file() -> None:
     command = [docker, "compose", "-f", "docker/compose.yml", "--profile", "demo", "config", "--quiet"]
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
+
+
+def test_the_sealer_sends_mail_by_the_server_that_the_environment_names() -> None:
+    """Set where compose runs, DATAPOLIS_SMTP_URL and DATAPOLIS_MAIL_FROM reach the process that sends notices alone."""
+    taking = {name for name, one in SERVICES.items() if "DATAPOLIS_SMTP_URL" in one.get("environment", {})}
+    assert taking == {"sealer"}
+    given = SERVICES["sealer"]["environment"]
+    assert given["DATAPOLIS_SMTP_URL"] == "${DATAPOLIS_SMTP_URL:-}"
+    default = PolicySettings.model_fields["mail_from"].default
+    assert given["DATAPOLIS_MAIL_FROM"] == f"${{DATAPOLIS_MAIL_FROM:-{default}}}"

@@ -12,7 +12,7 @@ import pytest
 
 from broker.store.pool import Pool
 from tests.fixtures.broker import BrokerProcess, broker_process
-from tests.fixtures.governed import Governed
+from tests.fixtures.governed import PATIENT, Governed
 from tests.fixtures.postgres import Database
 from tests.fixtures.tokens import TestIssuer, issuer
 from tests.oracle import worlds
@@ -40,7 +40,7 @@ def oracle_city(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def oracle_broker(pg_module: Database, opa: str, issuer: TestIssuer, oracle_city: Path) -> Iterator[BrokerProcess]:
     """A governed broker of that city."""
-    environment = {**issuer.environment(), "DATAPOLIS_OPA_URL": opa, "DATAPOLIS_CITY": str(oracle_city)}
+    environment = {**issuer.environment(), "DATAPOLIS_OPA_URL": opa, "DATAPOLIS_CITY": str(oracle_city), **PATIENT}
     with broker_process(pg_module, environment) as running:
         yield running
 

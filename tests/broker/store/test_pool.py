@@ -118,3 +118,12 @@ async def test_a_closed_pool_lends_nothing(pg_module: Database) -> None:
     assert conn.is_closed()
     with pytest.raises(ConnectionError):
         await pool.take(None)
+
+
+async def test_lent_anew_a_connection_plans_for_the_values_at_hand(pool: Pool) -> None:
+    async def mode(*, anew: bool) -> str:
+        async with pool.lend(DEFAULT, anew=anew) as conn:
+            found: str = await conn.fetchval("SELECT current_setting('plan_cache_mode')")
+            return found
+
+    assert [await mode(anew=anew) for anew in (True, False, True)] == ["force_custom_plan", "auto", "force_custom_plan"]

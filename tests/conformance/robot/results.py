@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import permutations
 from pathlib import Path
 
 import yaml
@@ -51,12 +52,20 @@ def key(case: Case) -> str:
 
 
 def unexplained(runs: Sequence[Run]) -> list[str]:
-    """Name the cases that fail without a reason given, and the reasons of cases that pass in every run."""
+    """Name cases that fail without a reason given or in one run alone, and reasons given for what passes in all."""
     reasons = explanations()
     failed = {key(case) for run in runs for case, outcome in run.outcomes.items() if not outcome.passed}
     ran = {key(case) for run in runs for case in run.outcomes}
-    return [f"fails unexplained: {name}" for name in sorted(failed - reasons.keys())] + [
-        f"explained, but passes: {name}" for name in sorted((reasons.keys() & ran) - failed)
+    uneven = [
+        f"passes {run.access} alone: {key(case)}"
+        for run, other in permutations(runs, 2)
+        for case, outcome in sorted(run.outcomes.items())
+        if outcome.passed and case in other.outcomes and not other.outcomes[case].passed
+    ]
+    return [
+        *(f"fails unexplained: {name}" for name in sorted(failed - reasons.keys())),
+        *uneven,
+        *(f"explained, but passes: {name}" for name in sorted((reasons.keys() & ran) - failed)),
     ]
 
 

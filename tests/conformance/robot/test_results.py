@@ -41,6 +41,14 @@ def test_failures_need_a_reason_and_reasons_a_failure(monkeypatch: pytest.Monkey
     assert unexplained([run("open", True, True)]) == [f"explained, but passes: {results.key(GOOD)}"]
 
 
+def test_a_case_that_only_one_way_passes_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Explained or not: with policies and without, the same cases pass."""
+    monkeypatch.setattr(results, "explanations", lambda: {results.key(BAD): "?"})
+    both = [run("open", True, True), run("governed", True, False)]
+    assert unexplained(both) == [f"passes open alone: {results.key(BAD)}"]
+    assert unexplained([run("open", True, False), run("governed", True, False)]) == []
+
+
 def test_something_else_is_no_suite(tmp_path: Path) -> None:
     """A folder without the suite's cases is refused with what to do."""
     with pytest.raises(Trouble, match="has no folder TP/NGSI-LD"):

@@ -330,3 +330,57 @@ async def test_time_ends_an_agreement(client: Client, conn: asyncpg.Connection) 
     await client.post(f"/trust/agreements/{RIDEFLOW}/amend", again, client.steward())
     renewed = await client.post(f"/trust/agreements/{RIDEFLOW}/approve", {}, client.steward())
     assert renewed.json()["status"] == "active", "an ended agreement is renewed by an amendment"
+
+
+async def test_what_ends_soon_is_told_once_to_party_and_steward(client: Client, conn: asyncpg.Connection) -> None:
+    end = datetime(2028, 1, 1, tzinfo=UTC)
+
+    async def told(kind: str) -> list[tuple[str, str, str]]:
+        rows = await conn.fetch(
+            "SELECT party, subject, body ->> 'ends' AS ends FROM policies.notices WHERE kind = $1 "
+            "AND body ->> 'agreement' = $2 ORDER BY at, party",
+            kind,
+            RIDEFLOW,
+        )
+        return [(row["party"], row["subject"], row["ends"]) for row in rows]
+
+    await settle_time(conn, end - timedelta(days=31), "http://city.example")
+    assert await told("agreement.expiring") == []
+    for days in (30, 29, 1):
+        await settle_time(conn, end - timedelta(days=days), "http://city.example")
+    title = (await client.get(f"/trust/agreements/{RIDEFLOW}")).json()["title"]["en"]
+    expected = [
+        (party, f"Ends soon: {title}", "2028-01-01T00:00:00Z") for party in ("urn:party:rideflow", "urn:party:steward")
+    ]
+    assert await told("agreement.expiring") == expected
+    assert await told("agreement.expired") == []
+    base = (await client.get(f"/trust/agreements/{RIDEFLOW}")).json()
+    again = {**base, "version": 2, "valid": {"from": "2026-01-01T00:00:00Z", "until": "2031-01-01T00:00:00Z"}}
+    await client.post(f"/trust/agreements/{RIDEFLOW}/amend", again, client.steward())
+    await client.post(f"/trust/agreements/{RIDEFLOW}/approve", {}, client.steward())
+    await settle_time(conn, end, "http://city.example")
+    assert len(await told("agreement.expiring")) == 2, "the renewed one ends in three years"
+    await settle_time(conn, datetime(2030, 12, 20, tzinfo=UTC), "http://city.example")
+    assert [one[2] for one in (await told("agreement.expiring"))[2:]] == ["2031-01-01T00:00:00Z"] * 2
+
+
+async def test_an_assessment_that_runs_out_soon_is_told_once(client: Client, conn: asyncpg.Connection) -> None:
+    ends = datetime.now(UTC) + timedelta(days=365)
+    await conn.execute(
+        "INSERT INTO policies.assessments (id, domain, body, valid_until) VALUES ($1, 'mobility', $2, $3)",
+        "urn:dpia:soon",
+        {"title": "Rides at night"},
+        ends,
+    )
+    await conn.execute(
+        'UPDATE policies.agreements SET body = body || \'{"assessment": "urn:dpia:soon"}\' WHERE uid = $1', RIDEFLOW
+    )
+    for days in (31, 30, 2):
+        await settle_time(conn, ends - timedelta(days=days), "http://city.example")
+    rows = await conn.fetch(
+        "SELECT party, subject FROM policies.notices WHERE kind = 'assessment.expiring' ORDER BY party"
+    )
+    assert [tuple(row) for row in rows] == [
+        (party, "An impact assessment runs out soon: Rides at night")
+        for party in ("urn:party:rideflow", "urn:party:steward")
+    ]
