@@ -71,7 +71,7 @@ bench: ## the benchmarks, as ratios taken in one run
 
 prove: ## the long proofs, resumable
 	@$(BOOTSTRAP) setup engines --browser
-	@DATAPOLIS_PROVE=1 $(PY) -m pytest -s tests/faults tests/oracle tests/fuzz tests/catalog/test_scale.py tests/catalog/test_large.py $(ARGS)
+	@DATAPOLIS_PROVE=1 $(PY) -m pytest -s tests/faults tests/oracle tests/fuzz tests/catalog/test_scale.py tests/catalog/test_large.py tests/broker/store/test_indexes.py $(ARGS)
 
 test-engines: ## start the engines that tests share, and leave them up
 	@$(BOOTSTRAP) setup engines

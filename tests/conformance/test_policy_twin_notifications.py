@@ -21,7 +21,7 @@ from docker.local.stack import ROOT
 from tests.conformance.test_policy_twins import LINK, LOCATION, VEHICLE, T, base, link, vehicle
 from tests.faults.processes import Worker, until, workers
 from tests.faults.streams import declare
-from tests.fixtures.governed import DEFAULT_SCHEMA, Governed
+from tests.fixtures.governed import DEFAULT_SCHEMA, PATIENT, Governed
 
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 _PARTY, _PURPOSE = "urn:party:rideflow", "dpv:ServiceProvision"
@@ -166,6 +166,7 @@ async def test_hidden_changes_make_no_difference_to_what_is_told(
         "DATAPOLIS_KAFKA": kafka,
         "DATAPOLIS_TOPIC_PREFIX": topic_prefix,
         "DATAPOLIS_CITY": str(ROOT / "city"),
+        **PATIENT,
     }
     receiver = _Receiver()
     app = web.Application()

@@ -46,7 +46,9 @@ TARGETS: dict[str, dict[str, Any]] = {
     "coarse": {"resolution": {"metres": 500}},
     "writer": {"attrs": {"only": ["speed"]}, "q": 'vehicleType=="bus"'},
     "summer": {"attrs": {"only": ["speed"]}},
+    "barred": {"attrs": {"only": ["speed"]}},
 }
+BARRED = [{"action": ["temporal"], "target": {"types": ["Vehicle"], "q": 'vehicleType=="tram"'}, "constraint": []}]
 ACTIONS = {"writer": ["temporal", "delete"], "summer": ["aggregate"]}
 
 
@@ -78,6 +80,7 @@ def agreement(name: str, target: dict[str, Any]) -> dict[str, Any]:
             }
             for actions, what in permissions
         ],
+        "prohibition": BARRED if name == "barred" else [],
     }
 
 
@@ -265,6 +268,15 @@ async def test_the_last_of_what_is_coarse_is_a_whole_cell(trust: Governed) -> No
     assert whole.json["speed"]["sum"] == [[130, "2026-11-01T08:00:00Z", "2026-11-20T00:00:00Z"]]
     plain = await ask(trust, "windowed", f"/temporal/entities/{BUS}?{query}&lastN=1")
     assert plain.json["speed"]["sum"] == [[60, "2026-11-12T00:00:00Z", "2026-11-20T00:00:00Z"]]
+
+
+async def test_an_entity_that_is_prohibited_as_a_whole_has_no_scopes_to_show_either(trust: Governed) -> None:
+    docs = [doc(BUS, "bus") | {"scope": ["/depot"]}, doc(TRAM, "tram") | {"scope": ["/depot"]}]
+    await trust.store(docs, datetime(2026, 11, 21, 9, tzinfo=UTC))
+    shown = await ask(trust, "barred", f"/temporal/entities/{BUS}")
+    assert (shown.status, [one["value"] for one in shown.json["scope"]]) == (200, [["/depot"]])
+    hidden = await ask(trust, "barred", f"/temporal/entities/{TRAM}")
+    assert (hidden.status, hidden.json["detail"]) == (404, f"{TRAM} was not found")
 
 
 @pytest.mark.parametrize("party", ["hourly", "totals"])

@@ -1,4 +1,4 @@
-"""Sparkplug B and SenML over a real MQTT broker into a real Kafka; a restart keeps a birth's aliases."""
+"""Sparkplug B, SenML and SensorThings over a real MQTT broker into a real Kafka; a restart keeps a birth's aliases."""
 
 from __future__ import annotations
 
@@ -46,6 +46,54 @@ mapping:
     observedAt: time
     attributes: {temperature: {value: values.temp, unitCode: CEL}}
 """
+
+
+OBSERVATIONS = """
+feed: pressure
+title: Observations of a datastream (OGC SensorThings 1.1, MQTT)
+domain: environment
+source: {kind: mqtt, topics: ["GROUP/v1.1/Datastreams(1)/Observations"]}
+decoder: {kind: json}
+key: to_string("@iot.id")
+minimise: {keep: ["@iot.id", phenomenonTime, result]}
+mapping:
+  - type: WeatherObserved
+    id: urn('WeatherObserved', 'datastream', '1')
+    observedAt: time(phenomenonTime)
+    attributes: {atmosphericPressure: {value: result, unitCode: A97}}
+"""
+
+
+@pytest.mark.timeout(180)
+async def test_sensorthings_observations(
+    city: Path, make_settings: Make, kafka: str, mqtt: tuple[str, int], topic_prefix: str
+) -> None:
+    """A datastream's topic carries each new Observation as the HTTP interface shows it (18-088, 14.2)."""
+    path = city / "feeds" / "pressure.yaml"
+    path.write_text(OBSERVATIONS.replace("GROUP", topic_prefix))
+    feed = load(path)
+    settings = make_settings(kafka=kafka, topic_prefix=topic_prefix, mqtt=f"{mqtt[0]}:{mqtt[1]}")
+    await apply_topics([feed], ["environment"], settings, partitions=1, replication=1)
+    session = f"{topic_prefix}datapolis-pressure"
+    async with aiomqtt.Client(*mqtt, identifier=session, clean_session=False) as waiting:
+        await waiting.subscribe(f"{topic_prefix}/v1.1/Datastreams(1)/Observations", qos=1)
+    async with aiomqtt.Client(*mqtt) as client:
+        for n in range(3):
+            observation = {
+                "@iot.id": n, "@iot.selfLink": f"https://a.example/v1.1/Observations({n})",
+                "phenomenonTime": f"2026-01-01T0{n}:00:00.000Z", "resultTime": None, "result": 1009.86 + n,
+                "parameters": {"publish_yn": "Y"}, "Datastream@iot.navigationLink": "https://a.example/v1.1/x",
+            }  # fmt: skip
+            topic = f"{topic_prefix}/v1.1/Datastreams(1)/Observations"
+            await client.publish(topic, json.dumps(observation), qos=1)
+        await client.publish(f"{topic_prefix}/v1.1/Datastreams(2)/Observations", "{}", qos=1)
+    async with _running([feed], settings):
+        found = await wait_for(kafka, f"{topic_prefix}entities.environment", 1, 3, 60)
+    pressure = "https://smartdatamodels.org/dataModel.Weather/atmosphericPressure"
+    assert [json.loads(one.value)["entity"][pressure] for one in found] == [
+        {"type": "Property", "value": 1009.86 + n, "unitCode": "A97", "observedAt": f"2026-01-01T0{n}:00:00Z"}
+        for n in range(3)
+    ]
 
 
 @pytest.mark.timeout(180)

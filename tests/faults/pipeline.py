@@ -26,7 +26,7 @@ TYPE = "https://smartdatamodels.org/dataModel.Transportation/Vehicle"
 PARTITIONS = 4
 _ENTITIES = 5_000
 _START = datetime(2026, 11, 20, tzinfo=UTC)
-_CHUNK = 5_000
+_CHUNK = 20_000
 _DECLARED = f"""
 feed: {FEED}
 title: Vehicles
@@ -96,7 +96,9 @@ async def produce(bootstrap: str, prefix: str, records: Iterator[Record]) -> Non
 
 
 async def _produced(bootstrap: str, topic: str, chunk: Sequence[Record]) -> bool:
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", linger_ms=20, request_timeout_ms=15_000)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=bootstrap, acks="all", linger_ms=20, request_timeout_ms=15_000, max_batch_size=262_144
+    )
     try:
         await producer.start()
         waiting = [

@@ -10,7 +10,8 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
@@ -33,6 +34,7 @@ from tests.fixtures.postgres import Database
 PROVE = os.environ.get("DATAPOLIS_PROVE") == "1"
 RECORDS = int(os.environ.get("DATAPOLIS_PROVE_RECORDS", "1000000"))
 KILLS = 20
+_TELL_S = 15.0
 
 pytestmark = pytest.mark.skipif(not PROVE, reason="a long proof: make prove")
 
@@ -43,6 +45,7 @@ class Run:
     def __init__(self, name: str, database: Database, kafka: PrivateKafka, folder: Path) -> None:
         self.prefix, self.database, self.kafka = f"{name}-", database, kafka
         self.topic = f"{self.prefix}entities.mobility"
+        self._seen = -1
         self.city = folder / name / "city"
         pipeline.write_feed(self.city)
         state = folder / name / "state"
@@ -77,7 +80,11 @@ class Run:
         return sum(one.received for one in counters.values())
 
     async def settled(self, conn: asyncpg.Connection[asyncpg.Record]) -> bool:
-        """Say whether all records are mapped and all envelopes applied."""
+        """Say whether all records are mapped and all envelopes applied; Kafka is asked once nothing moves any more."""
+        applied = await self.applied(conn)
+        if applied != self._seen:
+            self._seen = applied
+            return False
         try:
             records = await pipeline.ends(self.kafka.bootstrap, f"{self.prefix}feeds.{pipeline.FEED}.records")
             if await self.mapped() != records:
@@ -92,6 +99,28 @@ class Run:
         return await consumed(conn, "ingest", self.topic)
 
 
+@asynccontextmanager
+async def _told(name: str, run: Run, conn: asyncpg.Connection[asyncpg.Record]) -> AsyncIterator[None]:
+    """Say every now and then how far a run is; a connection serves one at a time, so this one is the teller's own."""
+
+    async def tell() -> None:
+        began, before = time.monotonic(), 0
+        while True:
+            await asyncio.sleep(_TELL_S)
+            applied = await run.applied(conn)
+            spent = time.monotonic() - began
+            rates = f"{(applied - before) / _TELL_S:.0f} per s now, {applied / spent:.0f} per s so far"
+            print(f"{time.strftime('%H:%M:%S')} {name}: {applied} of {RECORDS} and more, {rates}", flush=True)  # noqa: T201
+            before = applied
+
+    task = asyncio.create_task(tell())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 async def _until(condition: Callable[[], Awaitable[bool]], what: str, within_s: float) -> None:
     try:
         async with asyncio.timeout(within_s):
@@ -103,15 +132,16 @@ async def _until(condition: Callable[[], Awaitable[bool]], what: str, within_s: 
 
 async def _calm(run: Run) -> None:
     await run.prepare()
-    conn = await asyncpg.connect(run.database.dsn("admin"))
+    conn, telling = [await asyncpg.connect(run.database.dsn("admin")) for _ in range(2)]
     try:
-        async with workers(run.mappers[0], run.workers[0]):
+        async with workers(run.mappers[0], run.workers[0]), _told("calm", run, telling):
             run.mappers[0].start()
             run.workers[0].start()
             await pipeline.produce(run.kafka.bootstrap, run.prefix, pipeline.in_order(RECORDS))
             await _until(lambda: run.settled(conn), "end of the calm run", 120 + RECORDS / 150)
     finally:
         await conn.close()
+        await telling.close()
 
 
 async def _wild(run: Run) -> list[str]:
@@ -120,9 +150,9 @@ async def _wild(run: Run) -> list[str]:
     chance = random.Random(11)  # noqa: S311 - a reproducible run
     killed: list[str] = []
     victims: list[Worker | PrivateKafka] = [run.mappers[0], run.workers[0]]
-    conn = await asyncpg.connect(run.database.dsn("admin"))
+    conn, telling = [await asyncpg.connect(run.database.dsn("admin")) for _ in range(2)]
     try:
-        async with workers(*run.mappers, *run.workers):
+        async with workers(*run.mappers, *run.workers), _told("wild", run, telling):
             for one in victims:
                 one.start()
             victims += [run.mappers[1], run.workers[1], run.kafka]
@@ -151,6 +181,7 @@ async def _wild(run: Run) -> list[str]:
             await _until(lambda: run.settled(conn), "end of the wild run", 300 + RECORDS / 150)
     finally:
         await conn.close()
+        await telling.close()
     return killed
 
 

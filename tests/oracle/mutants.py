@@ -15,6 +15,7 @@ TRUST = ("tests/policies/test_trust.py", "tests/policies/test_access_keys.py")
 DOOR = ("tests/broker/http/test_governance.py", "tests/broker/http/test_tokens.py")
 LATER = ("tests/conformance/test_policy_twins.py::test_a_later_change_of_a_hidden_attribute_leaves_no_trace",)
 TIME = ("tests/conformance/test_temporal_governed.py",)
+GONE = ("tests/broker/core/test_temporal_access.py",)
 CHANGES = ("tests/oracle/test_changes.py",)
 TOLD = ("tests/broker/workers/test_notifier.py",)
 WRITES = ("tests/conformance/test_policy_writes.py",)
@@ -120,7 +121,7 @@ MUTANTS: tuple[Mutant, ...] = (
         MEMORY,
     ),
     Mutant(_SIGHT, "key = types, *needed", "key = (types,)", MEMORY),
-    Mutant(_SIGHT, "isinstance(node, Not) and _types_only(node.item)", "True", MEMORY),
+    Mutant(_SIGHT, "isinstance(node, Not) and types_only(node.item)", "True", MEMORY),
     Mutant(
         _SIGHT,
         "return None if None in found else ",
@@ -230,11 +231,11 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(_AGES, "start, end = times.canonical(grant.window_from), times", "start, end = None, times", HTTP),
     Mutant(_AGES, "                    attrs = _minus(attrs, one)\n", "                    pass\n", HTTP),
     Mutant(_AGES, "found[replace(shown, attrs=attrs)] = None", "found[replace(shown, attrs=ALL)] = None", HTTP),
-    Mutant(_AGES, "tuple(one for one in manage.grants if one.filter == TRUE)", "manage.grants", TIME),
-    Mutant(_AGES, "for one in (*manage.prohibitions, *prohibitions)", "for one in manage.prohibitions", TIME),
+    Mutant(_AGES, "tuple(one for one in manage.grants if one.filter == TRUE)", "manage.grants", GONE),
+    Mutant(_AGES, "for one in (*manage.prohibitions, *prohibitions)", "for one in manage.prohibitions", GONE),
     Mutant(_EVOLUTIONS, "    if admitted.access != admitted.plain:\n", "    if False:\n", TIME),
     Mutant(_EVOLUTIONS, "start = times.of(admitted.grid.ceil(times.to_datetime(start)))", "pass", TIME),
-    Mutant(_EVOLUTIONS, "state = narrow(Query(asked.state), admitted.access).where", "state = asked.state", HTTP),
+    Mutant(_EVOLUTIONS, "state = narrow(Query(asked.state), admitted.access).where", "state = asked.state", TIME),
     Mutant(_TIMES, 'if items and set(items) == {"TRUE"}:', 'if "TRUE" in items:', HTTP),
     Mutant(_TIMES, 'parts.append(f"h.observed_at < {self.instant(one.end)}")', "pass", HTTP),
     Mutant(_TIMES, 'found = f"({found}) AND NOT ({_flag(place)} AND {attrs})"', "pass", HTTP),

@@ -9,6 +9,7 @@ import pytest
 
 from tests.faults.processes import Worker, workers
 from tests.faults.streams import declare
+from tests.fixtures.governed import PATIENT
 from tests.fixtures.sink import Sink, sink
 from tests.fixtures.tokens import issuer
 from tests.oracle import stage_changes, worlds
@@ -76,6 +77,7 @@ async def test_every_write_and_message_is_the_laws(
         "DATAPOLIS_KAFKA": kafka,
         "DATAPOLIS_TOPIC_PREFIX": topic_prefix,
         "DATAPOLIS_CITY": str(oracle_city),
+        **PATIENT,
     }
     worker = Worker("w", ["relay", "notify"], environment, tmp_path / "w.log")
     async with workers(worker):

@@ -9,7 +9,7 @@ import jwt
 
 from docker.local.stack import ROOT
 from tests.fixtures.broker import Answer, Api, broker_process
-from tests.fixtures.governed import admit_city
+from tests.fixtures.governed import PATIENT, admit_city
 from tests.fixtures.oidc import Provider, provider
 from tests.fixtures.postgres import Database
 
@@ -35,6 +35,7 @@ async def test_tokens_of_another_provider_are_accepted_as_long_as_its_keys_stand
         "DATAPOLIS_JWKS_REFETCH_S": "0",
         "DATAPOLIS_JWKS_TTL_S": "3600",
         "DATAPOLIS_EGRESS_ALLOW": "127.0.0.0/8,::1/128",
+        **PATIENT,
     }
     with broker_process(pg, environment) as running:
         async with aiohttp.ClientSession() as http:
@@ -81,6 +82,7 @@ async def test_a_provider_that_cannot_be_reached_is_told_as_such(provider: Provi
         "DATAPOLIS_ISSUER": provider.url,
         "DATAPOLIS_AUDIENCE": provider.audience,
         "DATAPOLIS_EGRESS_ALLOW": "127.0.0.0/8,::1/128",
+        **PATIENT,
     }
     with broker_process(pg, environment) as running:
         async with aiohttp.ClientSession() as http:

@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.core import times
-from broker.core.access import Access, AttrSet, Grant
+from broker.core.access import Access, AttrSet, Grant, Prohibition
 from broker.core.entity import LOCATION
 from broker.core.match import matches
 from broker.core.narrow import mask
 from broker.core.periods import Period, parse_period
-from broker.core.temporal_access import Rules, Slice, admit
+from broker.core.query import TRUE, Compare, Number, Path
+from broker.core.temporal_access import Rules, Slice, admit, of_departed
 from tests.strategies.queries import ATTRS, QueryMaker, makers
 
 NOW = datetime(2026, 11, 22, 7, 30, 15, tzinfo=UTC)
@@ -91,3 +92,19 @@ def test_no_grant_is_read_finer_than_it_allows(resolutions: list[str | None], pe
         assert found.period.holds(finest)
         assert found.grid is not None
         assert found.grid.holds(finest)
+
+
+def test_what_is_gone_is_shown_by_grants_to_manage_less_what_is_prohibited() -> None:
+    """Filters have no state to look at: a grant with one shows nothing, and a prohibition with one always holds."""
+    filtered = Compare(Path(A), ">", Number(1))
+    all_of = Grant("urn:a", 1, frozenset({"urn:t"}))
+    narrow = Grant("urn:b", 1, frozenset({"urn:u"}), filter=filtered)
+    of_managing = Prohibition(frozenset({"urn:t"}), AttrSet(frozenset({A})), filtered)
+    of_histories = Prohibition(frozenset({"urn:t"}), AttrSet(frozenset({B})), filtered)
+    found = of_departed(Access((all_of, narrow), (of_managing,)), (of_histories,))
+    assert found.grants == (all_of,)
+    assert found.prohibitions == (replace(of_managing, filter=TRUE), replace(of_histories, filter=TRUE))
+    doc = {"id": "urn:x:1", "type": ["urn:t"]}
+    rules = Rules(found, NOW)
+    (shown,) = rules.slices([matches(node, doc) for node in rules.nodes])
+    assert [name in shown.attrs for name in (A, B, LOCATION)] == [False, False, True]

@@ -80,12 +80,12 @@ async def asked(database: Database, schema: str, *queries: Query) -> None:
 
 
 def explain(table: Table, query: Query) -> str:
-    """Explain a page as the broker asks for it."""
+    """Explain a page of 100 as the broker asks for it."""
     where = compile_where(query.where)
     order = compile_order(query.order, len(where.params) + 1)
     sql = (
         f"EXPLAIN SELECT e.id, e.segs FROM entities AS e{order.joins} WHERE {ALIVE.format('e')} AND {where.sql} "  # noqa: S608
-        f"ORDER BY {order.terms} LIMIT 21"
+        f"ORDER BY {order.terms} LIMIT 101"
     )
     rows = table.run(table.conn.fetch(sql, *where.params, *order.params))
     return "\n".join(row[0] for row in rows)
