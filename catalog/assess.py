@@ -45,6 +45,9 @@ _GOVERNED = Gauge("catalog_governed", "1 while a domain is at governed readiness
 _COUNTED = 25
 """Domains whose entities are counted in one round at most."""
 
+_COUNT_AGAIN_S = 60.0
+"""How soon a domain is counted again whose counting failed."""
+
 _COUNTING_S = 2.0
 """How long a round may go on to count; one domain is always finished."""
 
@@ -122,6 +125,7 @@ class Assessor:
                 self._counts |= await counted(self._broker, [domain])
             except BrokerUnavailable as error:  # the gates go on without; what was counted last stands
                 _log.warning("not_counted", domain=domain.name, error=str(error))
+                self._due[domain.name] = time.monotonic() + _COUNT_AGAIN_S
                 break
             ended = time.monotonic()
             self._due[domain.name] = ended + (ended - started) / share

@@ -43,6 +43,11 @@ class State:
         """The domains by name."""
         return {r.harvest.domain.name: r for r in self.records}
 
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """What the domains are called, by name."""
+        return {name: r.harvest.domain.title for name, r in self.domains.items()}
+
     def views(self, now: datetime, start: int = 0, limit: int | None = None) -> list[DomainView]:
         """The domains in the city's order, all or some of them, judged at a moment."""
         shown = self.records[start : None if limit is None else start + limit]

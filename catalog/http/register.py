@@ -59,9 +59,8 @@ async def use(request: Request) -> Response:
     rows = [dict(zip(names, k, strict=True)) | {"requests": n, "entities": m} for k, (n, m) in sorted(found.items())]
     if wants_page(request):
         state = await reader_of(request).state()
-        titles = {name: r.harvest.domain.title for name, r in state.domains.items()}
         shown = state.views(datetime.now(UTC), 0, _ROWS)
-        return page(request, "use.html", domains=shown, use=summary(rows), names=titles)
+        return page(request, "use.html", domains=shown, use=summary(rows), names=state.titles)
     return json_answer({"use": rows, "log": "/trust/log/checkpoint"})
 
 
@@ -74,7 +73,8 @@ async def register(request: Request) -> Response:
     names = reader_of(request).city.parties
     entries = [_entry(e, used, names) for e in found]
     if wants_page(request):
-        return page(request, "register.html", systems=entries)
+        titles = (await reader_of(request).state()).titles
+        return page(request, "register.html", systems=entries, domain_titles=titles)
     return json_answer({"standard": "Algorithmic Transparency Standard 0.3.1", "systems": entries})
 
 
@@ -102,7 +102,9 @@ async def one(request: Request, system: str, version: Annotated[int | None, Quer
         raise Problem(404, "not-found", "Not found", detail)
     body = _entry(shown, used, names)
     body |= {"newest": found[0].version, "versions": [_version(e, names) for e in found]}
-    return page(request, "system.html", s=body) if wants_page(request) else json_answer(body)
+    if not wants_page(request):
+        return json_answer(body)
+    return page(request, "system.html", s=body, domain_titles=(await reader_of(request).state()).titles)
 
 
 def _version(entry: Entry, names: Mapping[str, str]) -> dict[str, Any]:

@@ -49,6 +49,7 @@ SMALL: Final = 10_000
 LARGE: Final = int(os.environ.get("DATAPOLIS_BENCH_MILLION", "1000000"))
 _WRITTEN: Final = 1000
 _SERVED: Final = 1_000_000
+_MOST_S: Final = 120
 _NS: Final = "https://smartdatamodels.org/dataModel.Transportation/"
 _LOCATION: Final = "https://uri.etsi.org/ngsi-ld/location"
 _WIDE, _HIGH = 0.025, 0.02
@@ -151,12 +152,13 @@ def run(rounds: int = 9) -> list[dict[str, Any]]:
             _index(found, running.url, paths)
             used = {kind: _used(asyncio.run(plan(found, "large", path)), kind) for kind, path in paths.items()}
             rates = _rates(running.url, paths, rounds)
-            memory = max(_resident_mb(one) for one in _serve(running.url, page, running.process.pid, Path(folder)))
+            served = _serve(running.url, page, Path(folder))
+            memory = max(_resident_mb(one) for one in _workers(running.process.pid))
     return [
         *(_row(kind, rates[kind], used[kind], filled_s) for kind in paths),
         measured(
             "15", "200 MB to a worker's memory after 1,000,000 entities served, from anywhere among all",
-            [200 / memory], 1.0, 200 / 120, "-", f"{memory:.0f} MB resident",
+            [200 / memory], 1.0, 200 / 120, "-", f"{memory:.0f} MB resident after {served:,.0f}",
         ).result(),
     ]  # fmt: skip
 
@@ -200,15 +202,15 @@ def _row(kind: str, rates: Mapping[str, list[float]], used: str, filled_s: float
     return measured(f"12 {kind}", what, ratios, 1 / 3, 1 / 1.5, "-", note).result()
 
 
-def _serve(url: str, page: str, pid: int, folder: Path) -> list[int]:
-    """Serve 1,000,000 entities: nine in ten in pages, the others by id; give the processes that did."""
+def _serve(url: str, page: str, folder: Path) -> float:
+    """Serve 1,000,000 entities, nine in ten in pages, the others by id; fewer if that takes minutes. Say how many."""
     served, copies, headers = 0.0, LARGE // _WRITTEN - 1, {"NGSILD-Tenant": "large"}
     for text, each, until in ((_ANYWHERE, 100, 0.9 * _SERVED), (_ANY, 1, _SERVED)):
-        script = folder / "ids.lua"
+        script, deadline = folder / "ids.lua", time.monotonic() + _MOST_S
         script.write_text(text.replace("{copies}", str(copies)).replace("{page}", page))
-        while served < until:
+        while served < until and time.monotonic() < deadline:
             served += each * load(url, headers, str(script))[0]
-    return _workers(pid)
+    return served
 
 
 def _workers(pid: int) -> list[int]:
