@@ -15,7 +15,7 @@ from broker.core.match import Meta, matches
 from broker.core.narrow import AttrMask, RowFilters, narrow
 from broker.core.query import Node, Query
 from broker.ops.alive import alive, alive_joined
-from broker.ops.sight import sight, types_only
+from broker.ops.sight import guessable, sight, types_only
 from broker.ops.view import Joined, View
 from broker.store.observed import note
 from broker.store.pages import Statement, collation_of, page, rows_by_id, statement
@@ -100,7 +100,8 @@ def page_query(access: Access, query: Query, *, sys_attrs: bool) -> PageQuery:
     made = None
     if query.collation is None:
         made = statement(narrowed, filters.nodes, short=not sys_attrs)
-    return PageQuery(query, narrowed, filters, sys_attrs, made, not types_only(narrowed.where))
+    anew = not types_only(query.where) or not guessable(narrowed.where)
+    return PageQuery(query, narrowed, filters, sys_attrs, made, anew)
 
 
 async def query_entities(pool: Pool, schema: str, asked: PageQuery) -> Page:

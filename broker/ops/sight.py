@@ -21,7 +21,7 @@ from broker.core.query import And, AnyAttr, Compare, Exists, GeoRel, Matches, No
 from broker.core.terms import system_time
 from broker.ops.view import SEPARATOR, split
 
-__all__ = ["Sight", "sight", "types_only"]
+__all__ = ["Sight", "guessable", "sight", "types_only"]
 
 _MAX_TYPES = 4096
 _MAX_SIGHTS = 1024
@@ -122,6 +122,18 @@ def types_only(node: Node) -> bool:
     if isinstance(node, And | Or):
         return all(types_only(item) for item in node.items)
     return isinstance(node, Not) and types_only(node.item)
+
+
+def guessable(node: Node) -> bool:
+    """Say whether the planner can guess how many meet a condition without its values: types and equality alone.
+
+    A caller's row filter mostly is such a one, and comes with every page; planning it each time would cost its read.
+    """
+    if isinstance(node, And | Or):
+        return all(guessable(item) for item in node.items)
+    if isinstance(node, Not):
+        return guessable(node.item)
+    return isinstance(node, TypeIs | Exists) or (isinstance(node, Compare) and node.op == "==")
 
 
 def _system_times(node: Node) -> bool:
