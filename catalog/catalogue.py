@@ -25,6 +25,7 @@ __all__ = ["Reader", "State"]
 _KEEP_S = 0.5
 _QUICK_S = 0.1
 _KEEP_FOR = 5
+_LATE = 3
 _MANY = 50
 """Domains from which on a reading is put together in a thread."""
 
@@ -81,7 +82,7 @@ class Reader:
     """Reads the stored rounds; all who ask within half a second share one reading.
 
     A reading that takes long, as where there are very many domains, is made behind those who ask: they go on with the
-    one before it, which is then at most some times as old as a reading takes.
+    one before it, unless that is older than some times what a reading takes: then they wait.
     """
 
     def __init__(self, pool: Pool, city: City, base_url: str, broker_url: str) -> None:
@@ -96,13 +97,14 @@ class Reader:
     async def state(self) -> State:
         """What is stored now. Raises what reading raises, also where that was done behind those who asked before."""
         async with self._lock:
-            if self._kept is None or (self._until <= time.monotonic() and self._took <= _QUICK_S):
+            now = time.monotonic()
+            if self._kept is None or (self._until <= now and self._took <= _QUICK_S):
                 await self._read()
-            elif self._behind is not None and self._behind.done():
-                done, self._behind = self._behind, None
-                done.result()
-            elif self._behind is None and self._until <= time.monotonic():
+            elif self._behind is None and self._until <= now:
                 self._behind = asyncio.create_task(self._read())
+            if self._behind is not None and (self._behind.done() or now - self._until > _LATE * self._took):
+                under_way, self._behind = self._behind, None
+                await under_way
             assert self._kept is not None  # noqa: S101 - there is one from the first reading on
             return self._kept
 

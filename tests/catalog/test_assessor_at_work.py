@@ -37,7 +37,8 @@ def _mobility(city: City) -> dict[str, Any]:
 
 def _becomes(city: City, metrics: str, failing: list[str], since: int) -> dict[str, Any]:
     """The verdict once these gates alone fail: by the end of the round that was under way and of the one after it."""
-    found = _wait_for(city, lambda d: d["failing"] == failing and _rounds(metrics) > since)
+    wanted = ("not yet" if failing else "governed", failing)  # nothing fails of what nobody has assessed yet either
+    found = _wait_for(city, lambda d: (d["status"], d["failing"]) == wanted and _rounds(metrics) > since)
     # A reading is shared for half a second, in which more rounds may have ended.
     assert _rounds(metrics) - since <= 3 + 0.5 / INTERVAL_S
     return found

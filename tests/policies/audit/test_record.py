@@ -140,6 +140,7 @@ TABLES = (
     "optouts",
     "parties",
     "rates",
+    "reminders",
     "revision",
     "usage",
     "usage_counted",
@@ -186,7 +187,7 @@ async def test_grants(pg: Database, role: str) -> None:
             (t, kind)
             for t in TABLES
             for kind in ("UPDATE", "DELETE")
-            if t not in (*AUDIT, "access_keys", "certificates", "events", "log_key", "revision")
+            if t not in (*AUDIT, "access_keys", "certificates", "events", "log_key", "reminders", "revision")
             and (t, kind) != ("usage_counted", "DELETE")
         },
     }
