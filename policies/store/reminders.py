@@ -27,43 +27,38 @@ async def agreements_ending(conn: Conn, now: datetime, ahead: timedelta) -> list
 
     Soon is within `ahead`, and within the last quarter of what they last: a short one is not reminded of at its start.
     """
-    rows = await conn.fetch(
-        """
-        WITH soon AS (
-            SELECT uid AS id, domain, coalesce(source -> 'title' ->> 'en', uid) AS title, valid_until AS ends,
-                   ARRAY[assignee] AS parties
-            FROM policies.agreements WHERE current AND status = 'active' AND valid_until > $1
-            AND valid_until - $1 <= least($2::interval, (valid_until - valid_from) / 4)
-        ), fresh AS (
-            INSERT INTO policies.reminders (kind, subject, ends) SELECT 'agreement', id, ends FROM soon ORDER BY id
-            ON CONFLICT DO NOTHING RETURNING subject, ends
-        )
-        SELECT soon.* FROM soon JOIN fresh ON fresh.subject = soon.id AND fresh.ends = soon.ends ORDER BY soon.id
-        """,
-        now,
-        ahead,
-    )
-    return [Ending(**row) for row in rows]
+    return await _noted(conn, "agreement", _AGREEMENTS, now, ahead)
 
 
 async def assessments_ending(conn: Conn, now: datetime, ahead: timedelta) -> list[Ending]:
     """Give the impact assessments that run out soon, with whom agreements in force rest on them, and note it."""
-    rows = await conn.fetch(
-        """
-        WITH soon AS (
-            SELECT id, domain, coalesce(body ->> 'title', id) AS title, valid_until AS ends, ARRAY(
-                SELECT DISTINCT a.assignee FROM policies.agreements a
-                WHERE a.current AND a.status = 'active' AND a.body ->> 'assessment' = s.id ORDER BY a.assignee
-            ) AS parties
-            FROM policies.assessments s WHERE valid_until > $1
-            AND valid_until - $1 <= least($2::interval, (valid_until - at) / 4)
-        ), fresh AS (
-            INSERT INTO policies.reminders (kind, subject, ends) SELECT 'assessment', id, ends FROM soon ORDER BY id
-            ON CONFLICT DO NOTHING RETURNING subject, ends
-        )
-        SELECT soon.* FROM soon JOIN fresh ON fresh.subject = soon.id AND fresh.ends = soon.ends ORDER BY soon.id
-        """,
-        now,
-        ahead,
-    )
+    return await _noted(conn, "assessment", _ASSESSMENTS, now, ahead)
+
+
+async def _noted(conn: Conn, kind: str, soon: str, now: datetime, ahead: timedelta) -> list[Ending]:
+    """Give what ends soon and has not been noted before, and note it."""
+    rows = await conn.fetch(f"WITH soon AS ({soon}), {_FRESH}", now, ahead, kind)
     return [Ending(**row) for row in rows]
+
+
+_AGREEMENTS = """
+SELECT uid AS id, domain, coalesce(source -> 'title' ->> 'en', uid) AS title, valid_until AS ends,
+       ARRAY[assignee] AS parties
+FROM policies.agreements WHERE current AND status = 'active' AND valid_until > $1
+AND valid_until - $1 <= least($2::interval, (valid_until - valid_from) / 4)
+"""
+_ASSESSMENTS = """
+SELECT id, domain, coalesce(body ->> 'title', id) AS title, valid_until AS ends, ARRAY(
+    SELECT DISTINCT a.assignee FROM policies.agreements a
+    WHERE a.current AND a.status = 'active' AND a.body ->> 'assessment' = s.id ORDER BY a.assignee
+) AS parties
+FROM policies.assessments s WHERE valid_until > $1
+AND valid_until - $1 <= least($2::interval, (valid_until - at) / 4)
+"""
+_FRESH = """
+fresh AS (
+    INSERT INTO policies.reminders (kind, subject, ends) SELECT $3, id, ends FROM soon ORDER BY id
+    ON CONFLICT DO NOTHING RETURNING subject, ends
+)
+SELECT soon.* FROM soon JOIN fresh ON fresh.subject = soon.id AND fresh.ends = soon.ends ORDER BY soon.id
+"""

@@ -47,7 +47,7 @@ def test_every_form_says_the_same() -> None:
 
 def _changed(*changes: object) -> Catalogue:
     first, *others = BOTH.datasets
-    return replace(BOTH, datasets=(replace(first, **dict(changes)), *others))  # type: ignore[arg-type]
+    return replace(BOTH, datasets=(replace(first, **dict(changes)), *others))  # type: ignore[arg-type]  # fields by name
 
 
 CHANGES: dict[str, Catalogue] = {

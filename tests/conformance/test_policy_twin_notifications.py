@@ -139,7 +139,7 @@ async def _told(governed: Governed, worker: Worker, receiver: _Receiver, steps: 
         now = datetime.now(UTC)
         async with governed.pool.tx(DEFAULT_SCHEMA) as conn:
             for kind, doc in written:
-                change = Change(kind, doc["id"], None if kind == "delete" else doc)  # type: ignore[arg-type]
+                change = Change(kind, doc["id"], None if kind == "delete" else doc)  # type: ignore[arg-type]  # a listed kind
                 (outcome,) = await apply(conn, "default", [change], now)
                 assert outcome.error is None
 

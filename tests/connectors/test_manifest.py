@@ -128,7 +128,7 @@ def _births(data: Path, prefix: str) -> list[tuple[str, bytes]]:
 
 async def _queue(mqtt: tuple[str, int], prefix: str, messages: Iterable[tuple[str, bytes]]) -> None:
     """Let messages wait in the session that the feed will take up, so that none is sent before it listens."""
-    expiry = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    expiry = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho has no types here
     expiry.SessionExpiryInterval = 600
     async with aiomqtt.Client(
         *mqtt, identifier=f"{prefix}datapolis-sparkplug", protocol=aiomqtt.ProtocolVersion.V5, clean_start=False,

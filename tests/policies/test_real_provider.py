@@ -18,24 +18,30 @@ __all__ = ["provider"]
 PARTY = "urn:party:rideflow"
 
 
+def _environment(provider: Provider, opa: str) -> dict[str, str]:
+    """A broker of the sample city that trusts this provider."""
+    return {
+        "DATAPOLIS_OPA_URL": opa,
+        "DATAPOLIS_CITY": str(ROOT / "city"),
+        "DATAPOLIS_ISSUER": provider.url,
+        "DATAPOLIS_AUDIENCE": provider.audience,
+        "DATAPOLIS_EGRESS_ALLOW": "127.0.0.0/8,::1/128",
+        **PATIENT,
+    }
+
+
 async def test_tokens_of_another_provider_are_accepted_as_long_as_its_keys_stand(
     provider: Provider, pg: Database, opa: str, tmp_path: Path
 ) -> None:
     provider.users((PARTY, "vendor"), ("urn:party:other", "emperor"))
     provider.start()
     admit_city(pg)
-    environment = {
-        "DATAPOLIS_OPA_URL": opa,
-        "DATAPOLIS_CITY": str(ROOT / "city"),
-        "DATAPOLIS_ISSUER": provider.url,
-        "DATAPOLIS_AUDIENCE": provider.audience,
+    environment = _environment(provider, opa) | {
         "DATAPOLIS_JWKS_URL": "",
         "DATAPOLIS_CLAIM_PARTY": "preferred_username",
         "DATAPOLIS_CLAIM_TIER": "family_name",
         "DATAPOLIS_JWKS_REFETCH_S": "0",
         "DATAPOLIS_JWKS_TTL_S": "3600",
-        "DATAPOLIS_EGRESS_ALLOW": "127.0.0.0/8,::1/128",
-        **PATIENT,
     }
     with broker_process(pg, environment) as running:
         async with aiohttp.ClientSession() as http:
@@ -76,15 +82,7 @@ async def test_a_provider_that_cannot_be_reached_is_told_as_such(provider: Provi
     token = await provider.sign_in(PARTY)
     provider.stop()
     admit_city(pg)
-    environment = {
-        "DATAPOLIS_OPA_URL": opa,
-        "DATAPOLIS_CITY": str(ROOT / "city"),
-        "DATAPOLIS_ISSUER": provider.url,
-        "DATAPOLIS_AUDIENCE": provider.audience,
-        "DATAPOLIS_EGRESS_ALLOW": "127.0.0.0/8,::1/128",
-        **PATIENT,
-    }
-    with broker_process(pg, environment) as running:
+    with broker_process(pg, _environment(provider, opa)) as running:
         async with aiohttp.ClientSession() as http:
             answer = await Api(http, running.url, None).call(
                 "GET", "/types", None, {"Authorization": f"Bearer {token}"}

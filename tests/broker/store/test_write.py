@@ -278,11 +278,13 @@ async def test_a_tenant_role_reaches_nothing_but_its_own(pool: Pool) -> None:
             await conn.execute(f"SELECT * FROM {SCHEMA}.entities")  # noqa: S608 - our own constant
 
 
-async def test_history_goes_into_monthly_partitions_and_far_times_into_the_default(pool: Pool) -> None:
-    def at(entity_id: str, observed: str) -> Change:
-        one = {"type": "Property", "value": 1, "observedAt": observed}
-        return Change("create", entity_id, {"id": entity_id, "type": [TYPE], TEMPERATURE: one})
+def at(entity_id: str, observed: str) -> Change:
+    """Create an entity with one temperature of this time."""
+    one = {"type": "Property", "value": 1, "observedAt": observed}
+    return Change("create", entity_id, {"id": entity_id, "type": [TYPE], TEMPERATURE: one})
 
+
+async def test_history_goes_into_monthly_partitions_and_far_times_into_the_default(pool: Pool) -> None:
     await write(pool, at("urn:x:1", "2025-03-31T23:59:59Z"), at("urn:x:2", "2025-04-01T00:00:00Z"))
     await write(pool, at("urn:x:3", "1890-01-01T00:00:00Z"), at("urn:x:4", "2999-01-01T00:00:00Z"))
     found = await rows(pool, "SELECT entity, tableoid::regclass::text FROM history ORDER BY entity")
@@ -297,10 +299,6 @@ async def test_history_goes_into_monthly_partitions_and_far_times_into_the_defau
 async def test_a_month_that_another_transaction_would_have_to_wait_for_goes_to_the_default_until_it_is_moved(
     pool: Pool,
 ) -> None:
-    def at(entity_id: str, observed: str) -> Change:
-        one = {"type": "Property", "value": 1, "observedAt": observed}
-        return Change("create", entity_id, {"id": entity_id, "type": [TYPE], TEMPERATURE: one})
-
     where = "SELECT entity, tableoid::regclass::text FROM history ORDER BY entity"
     async with pool.tx(SCHEMA) as first:
         await apply(first, "default", [at("urn:x:1", "1890-01-01T00:00:00Z")], NOW)  # holds the default partition
@@ -316,10 +314,6 @@ async def test_a_month_that_another_transaction_would_have_to_wait_for_goes_to_t
 
 
 async def test_months_are_made_ahead_and_waiting_rows_are_moved(pool: Pool) -> None:
-    def at(entity_id: str, observed: str) -> Change:
-        one = {"type": "Property", "value": 1, "observedAt": observed}
-        return Change("create", entity_id, {"id": entity_id, "type": [TYPE], TEMPERATURE: one})
-
     async with pool.tx(SCHEMA) as other:
         await other.execute("LOCK TABLE history_default IN ROW EXCLUSIVE MODE")
         await write(pool, at("urn:x:1", "2024-05-01T00:00:00Z"), at("urn:x:2", "1890-01-01T00:00:00Z"))
