@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-__all__ = ["Read", "read_topic", "wait_for"]
+__all__ = ["Read", "read_topic", "wait_for", "wait_for_events"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,23 @@ async def wait_for(bootstrap: str, topic: str, partitions: int, count: int, time
     deadline = asyncio.get_running_loop().time() + timeout_s
     while True:
         found = await read_topic(bootstrap, topic, partitions)
+        if len(found) >= count or asyncio.get_running_loop().time() > deadline:
+            return found
+        await asyncio.sleep(0.2)
+
+
+async def wait_for_events(
+    bootstrap: str, topic: str, partitions: int, count: int, timeout_s: float = 30.0
+) -> dict[str, Any]:
+    """Wait until a topic holds envelopes of `count` events, and return the envelopes by event.
+
+    A mapper that stops between sending and noting its place sends the same events again: they count once, as the ingest
+    worker counts them.
+    """
+    deadline = asyncio.get_running_loop().time() + timeout_s
+    while True:
+        envelopes = [json.loads(one.value) for one in await read_topic(bootstrap, topic, partitions)]
+        found = {one["event"]: one for one in envelopes}
         if len(found) >= count or asyncio.get_running_loop().time() > deadline:
             return found
         await asyncio.sleep(0.2)

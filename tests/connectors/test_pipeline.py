@@ -23,7 +23,7 @@ from connectors.remap import RecordMapper, group_counters, replay
 from connectors.run import FeedRunner, Supervisor
 from connectors.settings import ConnectorSettings
 from connectors.state import FeedState
-from tests.connectors.kafka_reader import Read, read_topic, wait_for
+from tests.connectors.kafka_reader import Read, read_topic, wait_for, wait_for_events
 
 Make = Callable[..., ConnectorSettings]
 KEY = "k" * 32
@@ -165,13 +165,14 @@ def _assert_dead(dead: list[Read]) -> None:
 async def test_restart_neither_loses_nor_sends_again(stations: tuple[Feed, ConnectorSettings, Path]) -> None:
     feed, settings, source = stations
     topic = f"{settings.topic_prefix}feeds.stations.records"
-    async with _running([feed], settings):
+    async with _running([feed], settings) as supervisor:
         assert len(await wait_for(settings.kafka, topic, 2, 6)) == 6
         await wait_for(settings.kafka, f"{settings.topic_prefix}entities.environment", 2, 3)
+        await _counted(supervisor, 8)
     _csv(source, [*ROWS, f"z,2026-01-02T00:00:00,3,Zoe,Elm 9,{CANARY}"])
     async with _running([feed], settings) as supervisor:
         found = await wait_for(settings.kafka, topic, 2, 7)
-        envelopes = await wait_for(settings.kafka, f"{settings.topic_prefix}entities.environment", 2, 4)
+        envelopes = await wait_for_events(settings.kafka, f"{settings.topic_prefix}entities.environment", 2, 4)
         counters = await _counted(supervisor, 9)
     assert len(found) == 7
     assert len(envelopes) == 4

@@ -16,7 +16,7 @@ from connectors.declare import apply_topics
 from connectors.errors import FeedError, Unreachable
 from connectors.feed import load
 from connectors.settings import ConnectorSettings
-from tests.connectors.kafka_reader import read_topic, wait_for
+from tests.connectors.kafka_reader import read_topic, wait_for, wait_for_events
 from tests.connectors.sources.test_systems import rows_of, sql
 from tests.connectors.test_pipeline import _running, _until
 
@@ -137,8 +137,8 @@ async def test_a_restarted_feed_takes_up_where_it_was(
         async with _running([feed], settings) as supervisor:
             await _until(lambda: all(one.leader for one in supervisor.runners.values()), 40)
             await wait_for(kafka, topic, 1, last, 40)
+            envelopes = await wait_for_events(kafka, f"{topic_prefix}entities.environment", 1, last, 40)
     records = [json.loads(one.value) for one in await read_topic(kafka, topic, 1)]
     assert [one["id"] for one in records] == list(range(120))
     assert records[61] == {"id": 61, "changed": "2026-01-01T00:01:01+00:00", "level": 15.25}
-    envelopes = [json.loads(one.value) for one in await wait_for(kafka, f"{topic_prefix}entities.environment", 1, 120)]
-    assert len({one["entity"]["id"] for one in envelopes}) == 120
+    assert [one["entity"]["id"].rsplit(":", 1)[-1] for one in envelopes.values()] == [str(n) for n in range(120)]
