@@ -16,7 +16,7 @@ __all__ = ["Played", "managed", "play"]
 Played = list[tuple[Deed, object, State, bool]]
 """Deeds in order: each with the answer that it must have, the state after it, and whether it did something in part."""
 _CONTEXTS = ("context-add", "context-list", "context-read", "context-drop", "context-drop")
-_SHOWN_SHARE = 0.025
+_SHOWN_SHARE = 0.012
 
 
 def managed(world: World) -> World:

@@ -15,7 +15,6 @@ The paragraph speaks of what is visible; of these doors it follows, beside what 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,7 +84,10 @@ class State:
 
     def copy(self) -> State:
         """Give a state of its own to go on from."""
-        return deepcopy(self)
+        past = {name: {attr: dict(one) for attr, one in many.items()} for name, many in self.past.items()}
+        others = {name: set(one) for name, one in self.others.items()}
+        mine = (dict(self.entities), past, dict(self.since), others, set(self.gone), dict(self.contexts))
+        return State(*mine, self.stored)
 
 
 def come_to(world: World, state: State, deed: Deed, *, everything: bool = False) -> tuple[Any, State]:
@@ -155,7 +157,7 @@ def _withdraw(state: State, deed: Deed, grants: list[Rule], prohibitions: list[R
         if attr not in there:
             return MISSING
         past.clear()
-        state.others[name].discard(attr)
+        state.others.get(name, set()).discard(attr)
         return DONE
     if at not in past:
         return MISSING
