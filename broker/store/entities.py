@@ -61,19 +61,25 @@ async def lock(conn: Conn, ids: Sequence[str], now: datetime) -> tuple[dict[str,
 
 
 def _row(record: Any) -> Row:
+    """Read a row; its arrays come joined, as the driver reads a text many times faster than an array."""
+    entity_id, types, scopes, names, segs, vals, meta, created_at, modified_at, version, expires_at = record
     return Row(
-        record[0],
-        record[1],
-        record[2],
-        record[3],
-        record[4],
-        orjson.loads(record[5]),
-        orjson.loads(record[6]),
-        record[7],
-        record[8],
-        record[9],
-        record[10],
+        entity_id,
+        _split(types),
+        scopes,
+        _split(names),
+        _split(segs),
+        orjson.loads(vals),
+        orjson.loads(meta),
+        created_at,
+        modified_at,
+        version,
+        expires_at,
     )
+
+
+def _split(joined: str) -> list[str]:
+    return joined.split(SEPARATOR) if joined else []
 
 
 def _tombstone(record: Any) -> Tombstone:

@@ -1,5 +1,6 @@
 -- name: lock
-SELECT id, types, scopes, names, segs, vals, meta, created_at, modified_at, version, expires_at
+SELECT id, array_to_string(types, E'\x1f'), scopes, array_to_string(names, E'\x1f'),
+       array_to_string(segs, E'\x1f'), vals, meta, created_at, modified_at, version, expires_at
 FROM entities WHERE id = ANY(string_to_array($1::text, E'\x1e')) ORDER BY id FOR UPDATE
 
 -- name: tombstones
