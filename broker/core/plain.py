@@ -15,7 +15,7 @@ from broker.core import times
 from broker.core.entity import ENTITY_MEMBERS, GEO_NAMES, INSTANCE_MEMBERS, PROOF
 from broker.core.ids import NULL, is_uri
 
-__all__ = ["CORE_NAMES", "is_attribute_name", "is_plain", "may_be_plain"]
+__all__ = ["CORE_NAMES", "is_attribute_name", "is_plain", "plain_kind"]
 
 CORE_NAMES = ("type", "value", "object", "unitCode", "observedAt")
 """The members that plain instances are made of."""
@@ -46,18 +46,10 @@ def is_plain(one: dict[str, Any]) -> bool:
         return False
     observed = one.get("observedAt")
     if observed is not None:
-        if times.canonical(observed) is None or "," in observed:
+        if type(observed) is not str or not _is_time(observed):
             return False
         size += 1
     return len(one) == size
-
-
-def may_be_plain(name: str, one: dict[str, Any]) -> bool:
-    """Say whether an attribute of this name is right when its instance is plain: the core gives some names a kind."""
-    return name not in _KINDS_GIVEN or (name != PROOF and one.get("type") == "GeoProperty")
-
-
-_KINDS_GIVEN = GEO_NAMES | {PROOF}
 
 
 def _is_point(value: Any) -> bool:
@@ -70,6 +62,23 @@ def _is_point(value: Any) -> bool:
     if (type(lon) is not float and type(lon) is not int) or (type(lat) is not float and type(lat) is not int):
         return False
     return -180 <= lon <= 180 and -90 <= lat <= 90
+
+
+@lru_cache(maxsize=4096)
+def _is_time(text: str) -> bool:
+    """Say whether a DateTime is good and written with a dot; an entity's attributes share theirs."""
+    return times.canonical(text) is not None and "," not in text
+
+
+@lru_cache(maxsize=4096)
+def plain_kind(name: str) -> str | None:
+    """Say which plain instances an attribute of this name may have: of one kind, any ("") or none (None).
+
+    The core @context gives some names their kind.
+    """
+    if name == PROOF or not is_attribute_name(name):
+        return None
+    return "GeoProperty" if name in GEO_NAMES else ""
 
 
 @lru_cache(maxsize=4096)
