@@ -15,7 +15,7 @@ from broker.core import times
 from broker.core.entity import ENTITY_MEMBERS, GEO_NAMES, INSTANCE_MEMBERS, PROOF
 from broker.core.ids import NULL, is_uri
 
-__all__ = ["CORE_NAMES", "is_attribute_name", "is_plain", "plain_kind"]
+__all__ = ["CORE_NAMES", "is_attribute_name", "is_plain", "is_plain_doc", "plain_kind"]
 
 CORE_NAMES = ("type", "value", "object", "unitCode", "observedAt")
 """The members that plain instances are made of."""
@@ -44,12 +44,39 @@ def is_plain(one: dict[str, Any]) -> bool:
             return False
     elif kind != "GeoProperty" or not _is_point(one.get("value")):
         return False
+    if len(one) == size:
+        return True
     observed = one.get("observedAt")
-    if observed is not None:
-        if type(observed) is not str or not _is_time(observed):
+    return type(observed) is str and len(one) == size + 1 and _is_time(observed)
+
+
+def is_plain_doc(doc: Any, most: int) -> bool:
+    """Say whether an entity in internal form has an id, types and plain attributes, nothing else: so it has no fault.
+
+    `most`: how many members it may have.
+    """
+    if type(doc) is not dict or len(doc) > most:
+        return False
+    found = 0
+    for name, value in doc.items():
+        if type(value) is dict:
+            kind = plain_kind(name)
+            if kind is None or not is_plain(value) or (kind and value["type"] != kind):
+                return False
+        elif name == "id":
+            if value == NULL or not is_uri(value):
+                return False
+            found += 1
+        elif name == "type":
+            if type(value) is not list or not value:
+                return False
+            for one in value:
+                if one == NULL or not is_uri(one):
+                    return False
+            found += 1
+        else:
             return False
-        size += 1
-    return len(one) == size
+    return found == 2
 
 
 def _is_point(value: Any) -> bool:
