@@ -20,11 +20,23 @@ from shapely.geometry.base import BaseGeometry
 from broker.core import geo, times
 from broker.core.entity import ENTITY_MEMBERS, INSTANCE_MEMBERS, Doc, Instance
 
-__all__ = ["Segments", "doc", "ewkb", "geometry_of", "parse", "scalar_of", "scope_segment", "segment", "segments"]
+__all__ = [
+    "LONGEST",
+    "Segments",
+    "doc",
+    "ewkb",
+    "geometry_of",
+    "parse",
+    "scalar_of",
+    "scope_segment",
+    "segment",
+    "segments",
+]
 
 _SRID = 4326
 _SCALAR = (str, int, float)
-_LONGEST = 500
+LONGEST = 500
+"""Characters of the longest string that `vals` holds."""
 _COMPOUND = (dict, list)
 _POINT = struct.Struct("<BIIdd")
 _POINT_TAG = 0x20000001
@@ -105,7 +117,7 @@ def scalar_of(value: Instance | list[Instance]) -> str | int | float | bool | li
     for member in ("value", "object", "vocab"):
         found = value.get(member)
         if isinstance(found, _SCALAR):
-            return [] if isinstance(found, str) and len(found) > _LONGEST else found
+            return [] if isinstance(found, str) and len(found) > LONGEST else found
     return []
 
 

@@ -14,6 +14,7 @@ Paths are handed to FastAPI with each segment's own slashes still encoded, so th
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
@@ -23,7 +24,7 @@ from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
 from broker.core.errors import NgsiLdError
-from broker.core.ids import DEFAULT_TENANT, parse_entity_id, parse_tenant
+from broker.core.ids import DEFAULT_TENANT, NULL, parse_entity_id, parse_tenant
 from broker.http import answers, metrics, params, querying, render
 from broker.http.deps import ACCESS, AUDIT, TENANT, Call, record
 from broker.http.negotiate import JSON
@@ -46,7 +47,8 @@ _PLAIN_ACCEPT = (b"", b"*/*", b"application/json")
 _PAGE = frozenset({"type", "limit", "offset", "after"})
 _MAX_KEPT = 1024
 _MAX_PAGES = 64
-_MAX_IDS = 100_000
+_PLAIN_ID = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{0,20}:[A-Za-z0-9_.:\-]{1,500}")
+"""Ids that are what they look like, also in JSON: most are."""
 _REQUEST = f'"GET {_ENTITY}'
 _RECEIPT = AUDIT.lower().encode()
 _OK = "GET", 200, "hot"
@@ -94,7 +96,6 @@ class Hot:
     def __init__(self, app: FastAPI) -> None:
         self.app = app
         self._doors: dict[tuple[bytes | None, ...], _Door] = {}
-        self._ids: dict[str, str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""
@@ -124,22 +125,6 @@ class Hot:
 
         await self.app(scope, receive, counting)
         metrics.SECONDS.labels(method).observe(time.perf_counter() - began)
-
-    def _quoted(self, entity_id: str) -> str | None:
-        """Give an entity id as JSON; None if it is none, or too long for a record to hold whole."""
-        found = self._ids.get(entity_id)
-        if found is not None:
-            return found
-        if "/" in entity_id:
-            return None
-        try:
-            parse_entity_id(entity_id)
-        except NgsiLdError:
-            return None
-        if len(self._ids) >= _MAX_IDS:
-            self._ids.clear()
-        found = self._ids[entity_id] = orjson.dumps(entity_id).decode()
-        return found
 
     def _enter(self, services: Services, headers: list[_Header]) -> _Door | None:
         """Do what `deps.enter` does from memory alone; None if that is not possible."""
@@ -227,7 +212,7 @@ class Hot:
     async def _entity(self, path: str, scope: Scope, receive: Receive, send: Send) -> bool:
         """Answer with one entity if the request is hot; say whether."""
         entity_id = path[len(_ENTITY) :]
-        quoted = self._quoted(entity_id)
+        quoted = _quoted(entity_id)
         if quoted is None:
             return False
         services: Services = self.app.state.services
@@ -291,3 +276,16 @@ class Hot:
         services.trust.used(door.decision)
         await answer(scope, receive, send)
         return True
+
+
+def _quoted(entity_id: str) -> str | None:
+    """Give an entity id as JSON; None if it is none, or too long for a record to hold whole."""
+    if _PLAIN_ID.fullmatch(entity_id) is not None and entity_id != NULL:
+        return f'"{entity_id}"'
+    if "/" in entity_id:
+        return None
+    try:
+        parse_entity_id(entity_id)
+    except NgsiLdError:
+        return None
+    return orjson.dumps(entity_id).decode()
