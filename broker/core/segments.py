@@ -41,6 +41,8 @@ _COMPOUND = (dict, list)
 _POINT = struct.Struct("<BIIdd")
 _POINT_TAG = 0x20000001
 _NAMED_MEMBERS = frozenset({"vocab", "objectType", "valueType", "entityTypeSealed", "expiresAt"})
+_FLAT = frozenset({"type", "value", "object", "unitCode", "observedAt", "datasetId"})
+"""Members that hold no names, where the value is no compound one."""
 _OPAQUE_MEMBERS = frozenset({"json", "languageMap", "object", "objectList"})
 
 
@@ -87,6 +89,10 @@ def doc(id: str, types: Sequence[str], scopes: Sequence[str] | None, names: Iter
 def segment(value: Instance | list[Instance]) -> str:
     """Write an attribute's instance or instances as a segment text."""
     text = orjson.dumps(value).decode()
+    if type(value) is dict and value.keys() <= _FLAT:
+        inner = value.get("value")
+        if type(inner) is not dict and type(inner) is not list:
+            return text
     return " " + text if _has_names(value) else text
 
 
@@ -105,6 +111,9 @@ def scalar_of(value: Instance | list[Instance]) -> str | int | float | bool | li
     """
     if isinstance(value, list) or "datasetId" in value or "expiresAt" in value:
         return []
+    plain = value.get("value")
+    if type(plain) is float or type(plain) is int:
+        return plain
     for member in ("value", "object", "vocab"):
         found = value.get(member)
         if isinstance(found, _SCALAR):

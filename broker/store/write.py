@@ -17,7 +17,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from broker.core import change as change_event
 from broker.core import patch, times
@@ -58,8 +58,7 @@ class Unread:
     read: Callable[[], tuple[Change, Guard | None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one change. `result` is patch's, or `refused`; `version` is the entity's afterwards.
 
     `noop` is a replay or late data: nothing new entered the current state, though history may have grown. `refused`:
