@@ -47,7 +47,7 @@ def create_app(settings: Settings | None = None, trust_settings: PolicySettings 
                 app.state.use = register.UseOfData()
                 await enter_systems(settings, pool, app.state.trust_pool)
                 app.state.sparql = sparql.Endpoint(settings.sparql_timeout_s, app.state.fragments)
-                app.state.samples = Samples(public)
+                app.state.samples = Samples(public, lambda: app.state.trust.revision)
                 app.state.live = LiveMap(public, settings.live_ttl_s, settings.live_most)
                 yield
         finally:
