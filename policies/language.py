@@ -25,6 +25,7 @@ __all__ = ["LANGUAGES", "N_", "Book", "Language", "LanguagePrefix", "localised",
 LANGUAGES: Final = {"en": "English", "es": "Español"}
 _PLACE = re.compile(r"%\((\w+)\)s")
 _LIST = re.compile(", | and ")
+_NUMBER = re.compile(r"(\d+(?:\.\d+)?)%?")
 _SENTENCES = re.compile(r"(?<=\.) (?=[A-Z])")
 
 
@@ -79,19 +80,28 @@ class Language:
             return self.messages[text]
         for pattern, phrase in self.patterns:
             if (match := pattern.fullmatch(text)) and phrase in self.messages:
-                places = {name: self.plain(part) or self._listed(part) for name, part in match.groupdict().items()}
+                places = {name: self._place(part) for name, part in match.groupdict().items()}
                 return self.messages[phrase] % places
         parts = _SENTENCES.split(text)
         said = [self.plain(part) for part in parts] if len(parts) > 1 else [None]
-        return " ".join(part for part in said if part) if all(said) else None
+        return " ".join(part for part in said if part) if all(said) else self._listed(text)
 
-    def _listed(self, text: str) -> str:
-        """The members of a list (`a, b and c`) in this language where all are known, else the text as it is."""
-        *first, last = _LIST.split(text)
-        said = [self.messages.get(name) for name in (*first, last)]
-        if not first or not all(said):
-            return text
-        return self.gettext(" and ").join([", ".join(filter(None, said[:-1])), str(said[-1])])
+    def _listed(self, text: str) -> str | None:
+        """The members of a list (`a, b and c`) in this language, or None where they are not known."""
+        each = _LIST.split(text)
+        said = [self.plain(part) for part in each] if len(each) > 1 else [None]
+        known = [part for part in said if part]
+        if len(known) < len(each):
+            return None
+        last = self.gettext(" and ") if " and " in text else ", "
+        return last.join([", ".join(known[:-1]), known[-1]])
+
+    def _place(self, text: str) -> str:
+        """What stands in a place of a sentence: a number as this language writes it, a phrase, or the text as it is."""
+        if match := _NUMBER.fullmatch(text):
+            number = self.number(float(match[1]))
+            return f"{number}%" if text.endswith("%") else number
+        return self.plain(text) or text
 
     def text(self, texts: Mapping[str, str] | None) -> str:
         """Of a text in several languages the one of this language, else the first."""

@@ -80,7 +80,7 @@ def environment(code: str) -> Environment:
         "local_name": local_name,
         "words": words,
         "title_of": lambda name, titles: titles.get(name, name),
-        "purpose": lambda said: language.gettext(said.lower()).capitalize(),
+        "thing": lambda said: language.messages.get(said.lower(), "").capitalize() or said,
         "compact": lambda value: json.dumps(value, ensure_ascii=False),
     }
     found.globals |= {"arc": arc, "charts": charts, "asks": GATES}

@@ -25,6 +25,7 @@ _SAID = {
     "amend": N_("amended"),
     "apply": N_("applied for"),
     "approve": N_("approved"),
+    "enact": N_("put in force"),
     "expire": N_("ended"),
     "offer": N_("offered"),
     "refuse": N_("refused"),
@@ -91,7 +92,7 @@ async def _inside(conn: Conn, uid: str, waiting: Version | None, inside: bool) -
     hidden = [] if inside else [one.version for one in await lifecycle.versions(conn, uid) if one.status in _HIDDEN]
     events = [
         {
-            "act": one.act,
+            "act": "enact" if (one.act, one.status) == ("apply", "active") else one.act,
             "version": one.version,
             "status": one.status,
             "party": one.party,

@@ -107,7 +107,8 @@ async def _page(request: Request, conn: Conn, found: dict[str, Any], managed: li
         days: dict[str, int] = {}
         for each in found["public"]:
             days[each["day"]] = days.get(each["day"], 0) + (each["requests"] or 0)
-        chart = bars([(f"{day}T00:00:00Z", number, 0) for day, number in sorted(days.items())], False, lang)
+        told = [(f"{day}T00:00:00Z", number, 0) for day, number in sorted(days.items())]
+        chart = bars(told, False, lang) if any(days.values()) else None
     return page(
         request,
         "usage.html",

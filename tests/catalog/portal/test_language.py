@@ -69,13 +69,19 @@ def test_messages_are_found_in_templates_and_code() -> None:
         ),
         (
             "Every feed is at least 99.5% complete; the target is 95%.",
-            "Cada fuente es completa al menos en un 99.5%; el objetivo es 95%.",
+            "Cada fuente es completa al menos en un 99,5%; el objetivo es 95%.",
         ),
         (
             "No steward is named who looks after this data. No record has arrived yet.",
             "No se nombra a ningún custodio de estos datos. Todavía no ha llegado ningún registro.",
         ),
         ("at most 30 s", "como máximo 30 s"),
+        ("public benefit, service provision", "beneficio público, prestación de servicios"),
+        (
+            "It is kept by rule: current state for 30 days, history for 1825 days and raw records for 7 days.",
+            "Se guardan por regla: estado actual durante 30 días, historial durante 1.825 días y registros en bruto "
+            "durante 7 días.",
+        ),
     ],
 )
 def test_computed_sentences_are_translated(english: str, spanish: str) -> None:

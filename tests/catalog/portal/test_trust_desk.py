@@ -15,7 +15,19 @@ from tests.catalog.portal.looks import grave, keep
 SIZES = {"phone": (360, 740), "wide": (1440, 900)}
 RIDEFLOW = "/trust/agreements/urn:datapolis:agreement:rideflow-mobility"
 OFFER = "/trust/apply/urn:datapolis:offer:journey-planning"
-PATHS = ("offers", "usage", "profile", "assessments", "sign-in", "what-if", "desk", OFFER[7:], RIDEFLOW[7:])
+PATHS = (
+    "offers",
+    "usage",
+    "keys",
+    "es/usage",
+    "profile",
+    "assessments",
+    "sign-in",
+    "what-if",
+    "desk",
+    OFFER[7:],
+    RIDEFLOW[7:],
+)
 APPLICANT = ("--party", "urn:party:wayfinder", "--tier", "vendor", "--purpose", "dpv:ServiceProvision")
 
 
