@@ -17,6 +17,7 @@ PHRASES: Final = (
     N_("low"),
     N_("medium"),
     N_("high"),
+    N_("granted"),
     N_("in review"),
     N_("in force"),
     N_("active"),

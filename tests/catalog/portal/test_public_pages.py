@@ -133,6 +133,19 @@ def _run(*command: str) -> str:
     return done.stdout
 
 
+def test_sample_rows_come_without_javascript(chromium: Browser, governed: City) -> None:
+    """A page that has not got them yet offers a link to one that waits for them."""
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{governed.catalog}/domains/mobility?dataset=Vehicle&rows=now#Vehicle")
+    rows = page.locator("#Vehicle .sample tbody tr")
+    expect(rows).to_have_count(5)
+    expect(rows.first.locator("th")).to_contain_text("urn:ngsi-ld:Vehicle:")
+    expect(page.locator("#Vehicle h4 small")).to_have_text(re.compile(r"^read at \d\d:\d\d:\d\d UTC$"))
+    assert page.locator("#Vehicle [data-waiting]").count() == 0
+    context.close()
+
+
 def test_a_harvesting_engineers_path(page: Page, governed: City) -> None:
     """From the footer to every feed; the same addresses give JSON to programs and pages to people."""
     page.goto(governed.catalog + "/")
