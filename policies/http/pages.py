@@ -20,7 +20,7 @@ from policies.language import LANGUAGES, Book, Language, localised, plain_path, 
 
 __all__ = ["BOOK", "LOCALES", "TEMPLATES", "VARY", "language_for", "page", "page_of", "wants_page"]
 
-VARY = {"Vary": "Accept"}
+VARY = {"Vary": "Accept, Accept-Language"}
 TEMPLATES: Final = Path(__file__).with_name("templates")
 LOCALES: Final = Path(__file__).with_name("locales")
 BOOK: Final = Book(LOCALES, PHRASES)
@@ -95,5 +95,5 @@ def page(request: Request, template: str, parties: dict[str, str], status: int =
             **given,
         )
     )
-    headers = {"Vary": "Accept, Accept-Language", "Cache-Control": "no-cache", "Content-Language": language.code}
+    headers = {**VARY, "Cache-Control": "no-cache", "Content-Language": language.code}
     return HTMLResponse(body, status, headers=headers)

@@ -82,7 +82,7 @@ def test_a_residents_path_by_keyboard_alone(page: Page, governed: City) -> None:
     expect(page.get_by_label("Search the datasets")).to_be_focused()
     page.keyboard.type("vehicle")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="1 dataset", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="1 dataset", exact=True)).to_be_visible(timeout=20_000)
     _reach(page, "Mobility: Vehicle")
     expect(page.get_by_role("heading", level=1)).to_have_text("Mobility")
     expect(page.locator(".gates.full li")).to_have_count(13)
