@@ -50,7 +50,7 @@ migrate: ## bring the running stack's database to this version's schema
 
 test: ## every test, against real engines on ports of their own
 	@$(BOOTSTRAP) setup engines --browser
-	@$(if $(ARGS),$(PY) -m pytest $(ARGS),$(PY) -m pytest -n 2 --dist loadfile --ignore=tests/acceptance && $(PY) -m pytest tests/acceptance)
+	@$(if $(ARGS),$(PY) -m pytest $(ARGS),$(PY) -m tests.suite)
 
 check: ## format, lint, types, import rules, Rego, licences, configuration
 	@$(BOOTSTRAP) setup engines

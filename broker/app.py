@@ -23,6 +23,7 @@ from uuid_utils import uuid7
 
 from broker.core.errors import InternalError, InvalidRequest, NgsiLdError, ResourceNotFound
 from broker.http import health, metrics, negotiate
+from broker.http.audit import LANES
 from broker.http.deps import echo, fail
 from broker.http.hot import Hot
 from broker.http.problems import HttpProblem, respond, unavailable
@@ -83,6 +84,8 @@ async def _services(settings: BrokerSettings, policy: PolicySettings, stack: Asy
     pool = Pool(dsn, size=settings.pool_size, command_timeout_s=settings.statement_timeout_s)
     await pool.open()
     stack.push_async_callback(pool.close)
+    records = Pool(dsn, size=LANES, command_timeout_s=settings.statement_timeout_s)
+    stack.push_async_callback(records.close)
     trust = await Trust.open(policy, dsn)
     stack.push_async_callback(trust.close)
     http = await stack.enter_async_context(session(policy.egress, timeout_s=5.0))
@@ -90,7 +93,7 @@ async def _services(settings: BrokerSettings, policy: PolicySettings, stack: Asy
     local = {contexts.CITY: city, settings.broker_url.rstrip("/") + contexts.CITY: city} if city is not None else {}
     storage = ContextStorage(pool, settings.broker_url)
     resolver = Contexts(http, storage, local)
-    found = Services(settings, pool, trust, resolver, storage, {"city": city} if city is not None else {})
+    found = Services(settings, pool, records, trust, resolver, storage, {"city": city} if city is not None else {})
     watching = asyncio.create_task(_watch_contexts(pool, storage, resolver))
     stack.callback(watching.cancel)
     observing = asyncio.create_task(_write_observed(pool))

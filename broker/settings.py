@@ -36,7 +36,9 @@ class BrokerSettings(BaseSettings):
         default="info", description="least level that is logged"
     )
 
-    pool_size: int = Field(default=8, ge=2, le=200, description="PostgreSQL connections per worker")
+    pool_size: int = Field(
+        default=8, ge=2, le=200, description="PostgreSQL connections per worker, besides two for the audit"
+    )
     statement_timeout_s: float = Field(default=30.0, gt=0, description="longest wait for one SQL statement")
     body_max_bytes: int = Field(default=8 * 1024 * 1024, ge=1024, description="longest request body")
     batch_max: int = Field(default=1000, ge=1, description="most entities in one batch")

@@ -57,7 +57,7 @@ log = structlog.get_logger()
 
 FeedNames = Annotated[list[str] | None, typer.Argument(help="Names of feeds; all of the city when none is given.")]
 FeedName = Annotated[str, typer.Argument(help="Name of a feed, e.g. kcm-vehicles.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 def available(settings: ConnectorSettings, chosen: list[str] | None = None) -> tuple[list[Feed], dict[str, str]]:
@@ -140,6 +140,7 @@ def check(
     feed: Annotated[str | None, typer.Argument(help="Name of a feed, or path of a declaration.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Compile all declarations; no data are read.")] = False,
     sample: Annotated[Path | None, typer.Option(help="File to try instead of the feed's own source.")] = None,
+    topic: Annotated[str | None, typer.Option(help="The MQTT topic to take the sample to have come on.")] = None,
     limit: Annotated[int, typer.Option(help="Records to try.", min=1)] = 100,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the source.")] = 15.0,
     as_json: AsJson = False,
@@ -156,7 +157,7 @@ def check(
     declared = load(path, env)
     names = _names(settings)
     if sample is not None:
-        trial = try_file(declared, names, settings, sample, limit)
+        trial = try_file(declared, names, settings, sample, limit, topic)
     else:
         trial = asyncio.run(try_source(declared, names, settings, limit, timeout))
     remarks = notes(declared, names)

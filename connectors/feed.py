@@ -62,6 +62,7 @@ class JsonDecoder(Packed):
 
     kind: Literal["json"]
     records: str = "@"
+    value: str | None = Field(default=None, min_length=1, description="member that a bare number or text becomes")
     max_records: int = Field(default=100_000, gt=0)
 
 

@@ -43,10 +43,16 @@ _BATCH = 1_000
 _KEEP_DRIFT_S = 2.0
 _FINISH_S = 3.0
 RECEIVED = "@received"  # kept by a feed whose records carry no time: when the record was fetched
+TOPIC = "@topic"  # kept by a feed that needs the MQTT topic of a message
+FILE = "@file"  # kept by a feed that needs the name of the file that a record stood in
+_ORIGINS = {TOPIC: MqttSource, FILE: FileSource | SftpSource}
 log = structlog.get_logger()
 
 Minimised = tuple[str, dict[str, Any]] | Rejection
 """A record's key and what may leave the process, or why it does not."""
+
+_Named = tuple[Decoded, str]
+"""A record and the name of its payload."""
 
 
 def open_source(feed: Feed, settings: ConnectorSettings, inbox: Inbox | None = None) -> Source:
@@ -75,17 +81,23 @@ def open_source(feed: Feed, settings: ConnectorSettings, inbox: Inbox | None = N
             return PushDoor(feed.feed, spec.waiting, inbox)
 
 
-def prepare(feed: Feed, settings: ConnectorSettings) -> Callable[[Decoded], Minimised]:
-    """Build the step from a decoded record to its key and minimised form."""
+def prepare(feed: Feed, settings: ConnectorSettings) -> Callable[[Decoded, str], Minimised]:
+    """Build the step from a decoded record and the name of its payload to its key and minimised form.
+
+    What a payload's name says (a topic, a file's name) is minimised as members of the record are.
+    """
     minimiser = compile_minimiser(feed, domain_key(settings, feed.domain) if feed.minimise.hmac else None)
     received = RECEIVED in feed.minimise.keep
     key_of = guarded(feed.key, f"{feed.feed}: key", feed.tables)
+    origin = next((member for member in _ORIGINS if member in feed.minimise.keep), None)
+    if origin is not None and not isinstance(feed.source, _ORIGINS[origin]):
+        raise FeedError(f"{feed.feed}: minimise.keep: a source of kind {feed.source.kind!r} has no {origin}")
 
-    def step(decoded: Decoded) -> Minimised:
+    def step(decoded: Decoded, name: str) -> Minimised:
         if decoded.record is None:
             return decoded.rejection or Rejection("decode", "empty", "", "the decoder gave nothing")
         try:
-            kept = minimiser(decoded.record)
+            kept = minimiser(decoded.record if origin is None else {**decoded.record, origin: name})
             if received:
                 kept[RECEIVED] = utc(datetime.now(UTC))
             key = key_of(kept)
@@ -159,17 +171,17 @@ class Fetcher:
         log.debug("payload taken", feed=self.feed.feed, payload=payload.name, records=taken)
 
     async def _send_and_remember(self, batch: list[Decoded], payload: Payload, records: int) -> None:
-        await self._send(batch)
+        await self._send([(one, payload.name) for one in batch])
         self._remember(payload, records, done=False)
 
     async def _take_together(self, messages: Messages) -> None:
         """Send all records of some messages at once, then let their sender forget them."""
-        found: list[Decoded] = []
+        found: list[_Named] = []
         for payload in messages.payloads:
-            found += self._decode(payload.stream, payload.name)
+            found += [(one, payload.name) for one in self._decode(payload.stream, payload.name)]
         await _whole(self._send_and_acknowledge(found, messages))
 
-    async def _send_and_acknowledge(self, found: list[Decoded], messages: Messages) -> None:
+    async def _send_and_acknowledge(self, found: list[_Named], messages: Messages) -> None:
         await self._send(found)
         self._write()
         await messages.taken()
@@ -185,17 +197,17 @@ class Fetcher:
         kept = {"place": self._place, "rejected": self.rejected}
         self._state.write("position", {**kept, "memory": self._memory} if self._memory else kept)
 
-    async def _send(self, batch: list[Decoded]) -> None:
+    async def _send(self, batch: list[_Named]) -> None:
         name = self.feed.feed
         now = datetime.now(UTC)
         outgoing: list[Outgoing] = []
         bad = 0
         if self._state.relearn():
             self.drift.restore({})
-        for decoded in batch:
+        for decoded, source in batch:
             if decoded.record is not None:
                 self.drift.note(decoded.record)
-            found = self._step(decoded)
+            found = self._step(decoded, source)
             if isinstance(found, Rejection):
                 bad += 1
                 letter = dead_letter(name, found, decoded.position, decoded.raw, now)

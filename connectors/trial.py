@@ -39,14 +39,19 @@ class Trial:
     drift: dict[str, Counter[str]] = field(default_factory=dict)
 
 
-def try_file(feed: Feed, names: Names, settings: ConnectorSettings, sample: Path, limit: int) -> Trial:
-    """Run up to `limit` records of a file through decoding, minimisation, mapping and checks."""
+def try_file(
+    feed: Feed, names: Names, settings: ConnectorSettings, sample: Path, limit: int, topic: str | None = None
+) -> Trial:
+    """Run up to `limit` records of a file through decoding, minimisation, mapping and checks.
+
+    `topic`: the MQTT topic that the sample is taken to have come on.
+    """
     try:
         stream = sample.open("rb")
     except OSError as error:
         raise FeedError(f"{sample}: cannot be read: {error.strerror}") from error
     with stream:
-        return _tried(feed, names, settings, stream, sample.name, limit)
+        return _tried(feed, names, settings, stream, topic or sample.name, limit)
 
 
 async def try_source(feed: Feed, names: Names, settings: ConnectorSettings, limit: int, timeout_s: float) -> Trial:
@@ -75,7 +80,7 @@ def _tried(feed: Feed, names: Names, settings: ConnectorSettings, stream: Any, n
         trial.records += 1
         for what, path in () if drift.learning or decoded.record is None else drift.differences(decoded.record):
             trial.drift.setdefault(what, Counter())[path] += 1
-        found = step(decoded)
+        found = step(decoded, name)
         if isinstance(found, Rejection):
             trial.violations.append((decoded.position, found))
             continue

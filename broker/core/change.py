@@ -132,11 +132,7 @@ def text(
 ) -> str:
     """Write what `payload` gives, as the outbox takes it; `members` is what `moved` has written."""
     instances = ",".join(
-        [
-            f'{{"name":{quoted(one.name)},"datasetId":{quoted(one.dataset_id)},"was":{one.was or "null"},'
-            f'"now":{one.now or "null"}}}'
-            for one in attrs
-        ]
+        [f'{_instance(one.name, one.dataset_id)}{one.was or "null"},"now":{one.now or "null"}}}' for one in attrs]
     )
     head = orjson.dumps(
         {
@@ -151,6 +147,12 @@ def text(
         }
     ).decode()
     return f'{head[:-1]},"attrs":[{instances}],{members}"cause":{quoted(cause)}}}'
+
+
+@lru_cache(maxsize=4096)
+def _instance(name: str, dataset_id: str) -> str:
+    """Write what stands before an instance's texts; the same few come again and again."""
+    return f'{{"name":{quoted(name)},"datasetId":{quoted(dataset_id)},"was":'
 
 
 def moved(was: Members | None, now: Members | None) -> str:

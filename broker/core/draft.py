@@ -47,8 +47,8 @@ class Draft:
         self.changed = row is None
         self.moved = False
         self.version = row.version if row else tombstone.version if tombstone else 0
-        stored = _key(self.meta.get("@floor", {}).get(""))
-        self.floor: Key = max(stored, tombstone.floor if tombstone else _NO_FLOOR)
+        stored = _key(self.meta["@floor"].get("")) if "@floor" in self.meta else _NO_FLOOR
+        self.floor: Key = max(stored, tombstone.floor) if tombstone else stored
         self.old_floor = self.floor
         self.gone: dict[str, list[str]] = dict(self.meta.get("@gone", {}))
         self.transient: dict[str, list[str]] = dict(self.meta.get("@transient", {}))
@@ -63,7 +63,8 @@ class Draft:
         """Say whether an instance with this key belongs to the current state."""
         if key < self.floor or (self.gone and key <= _key(self.gone.get(_slot(name, dataset_id)))):
             return False
-        stored = self.meta.get(name, {}).get(dataset_id)
+        entry = self.meta.get(name)
+        stored = entry.get(dataset_id) if entry is not None else None
         return stored is None or key >= (stored[0], stored[3], stored[4])
 
     def has(self, name: str, dataset_id: str) -> bool:
@@ -264,6 +265,8 @@ class Draft:
 
     def _keep_books(self, name: str, dataset_id: str, instance: dict[str, Any], key: Key) -> None:
         """Note an instance that is put: when it expires, and that it is not gone any more."""
+        if not self.gone and not self.transient and "expiresAt" not in instance:
+            return
         slot = _slot(name, dataset_id)
         if self.gone and key > _key(self.gone.get(slot)):
             self.gone.pop(slot, None)

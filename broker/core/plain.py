@@ -15,7 +15,7 @@ from broker.core import times
 from broker.core.entity import ENTITY_MEMBERS, GEO_NAMES, INSTANCE_MEMBERS, PROOF
 from broker.core.ids import NULL, is_uri
 
-__all__ = ["CORE_NAMES", "is_attribute_name", "is_plain", "may_be_plain"]
+__all__ = ["CORE_NAMES", "is_attribute_name", "is_plain", "is_plain_doc", "plain_kind"]
 
 CORE_NAMES = ("type", "value", "object", "unitCode", "observedAt")
 """The members that plain instances are made of."""
@@ -44,20 +44,39 @@ def is_plain(one: dict[str, Any]) -> bool:
             return False
     elif kind != "GeoProperty" or not _is_point(one.get("value")):
         return False
+    if len(one) == size:
+        return True
     observed = one.get("observedAt")
-    if observed is not None:
-        if times.canonical(observed) is None or "," in observed:
+    return type(observed) is str and len(one) == size + 1 and _is_time(observed)
+
+
+def is_plain_doc(doc: Any, most: int) -> bool:
+    """Say whether an entity in internal form has an id, types and plain attributes, nothing else: so it has no fault.
+
+    `most`: how many members it may have.
+    """
+    if type(doc) is not dict or len(doc) > most:
+        return False
+    found = 0
+    for name, value in doc.items():
+        if type(value) is dict:
+            kind = plain_kind(name)
+            if kind is None or not is_plain(value) or (kind and value["type"] != kind):
+                return False
+        elif name == "id":
+            if value == NULL or not is_uri(value):
+                return False
+            found += 1
+        elif name == "type":
+            if type(value) is not list or not value:
+                return False
+            for one in value:
+                if one == NULL or not is_uri(one):
+                    return False
+            found += 1
+        else:
             return False
-        size += 1
-    return len(one) == size
-
-
-def may_be_plain(name: str, one: dict[str, Any]) -> bool:
-    """Say whether an attribute of this name is right when its instance is plain: the core gives some names a kind."""
-    return name not in _KINDS_GIVEN or (name != PROOF and one.get("type") == "GeoProperty")
-
-
-_KINDS_GIVEN = GEO_NAMES | {PROOF}
+    return found == 2
 
 
 def _is_point(value: Any) -> bool:
@@ -70,6 +89,23 @@ def _is_point(value: Any) -> bool:
     if (type(lon) is not float and type(lon) is not int) or (type(lat) is not float and type(lat) is not int):
         return False
     return -180 <= lon <= 180 and -90 <= lat <= 90
+
+
+@lru_cache(maxsize=4096)
+def _is_time(text: str) -> bool:
+    """Say whether a DateTime is good and written with a dot; an entity's attributes share theirs."""
+    return times.canonical(text) is not None and "," not in text
+
+
+@lru_cache(maxsize=4096)
+def plain_kind(name: str) -> str | None:
+    """Say which plain instances an attribute of this name may have: of one kind, any ("") or none (None).
+
+    The core @context gives some names their kind.
+    """
+    if name == PROOF or not is_attribute_name(name):
+        return None
+    return "GeoProperty" if name in GEO_NAMES else ""
 
 
 @lru_cache(maxsize=4096)

@@ -20,15 +20,29 @@ from shapely.geometry.base import BaseGeometry
 from broker.core import geo, times
 from broker.core.entity import ENTITY_MEMBERS, INSTANCE_MEMBERS, Doc, Instance
 
-__all__ = ["Segments", "doc", "ewkb", "geometry_of", "parse", "scalar_of", "scope_segment", "segment", "segments"]
+__all__ = [
+    "LONGEST",
+    "Segments",
+    "doc",
+    "ewkb",
+    "geometry_of",
+    "parse",
+    "scalar_of",
+    "scope_segment",
+    "segment",
+    "segments",
+]
 
 _SRID = 4326
 _SCALAR = (str, int, float)
-_LONGEST = 500
+LONGEST = 500
+"""Characters of the longest string that `vals` holds."""
 _COMPOUND = (dict, list)
 _POINT = struct.Struct("<BIIdd")
 _POINT_TAG = 0x20000001
 _NAMED_MEMBERS = frozenset({"vocab", "objectType", "valueType", "entityTypeSealed", "expiresAt"})
+_FLAT = frozenset({"type", "value", "object", "unitCode", "observedAt", "datasetId"})
+"""Members that hold no names, where the value is no compound one."""
 _OPAQUE_MEMBERS = frozenset({"json", "languageMap", "object", "objectList"})
 
 
@@ -75,6 +89,10 @@ def doc(id: str, types: Sequence[str], scopes: Sequence[str] | None, names: Iter
 def segment(value: Instance | list[Instance]) -> str:
     """Write an attribute's instance or instances as a segment text."""
     text = orjson.dumps(value).decode()
+    if type(value) is dict and value.keys() <= _FLAT:
+        inner = value.get("value")
+        if type(inner) is not dict and type(inner) is not list:
+            return text
     return " " + text if _has_names(value) else text
 
 
@@ -93,10 +111,13 @@ def scalar_of(value: Instance | list[Instance]) -> str | int | float | bool | li
     """
     if isinstance(value, list) or "datasetId" in value or "expiresAt" in value:
         return []
+    plain = value.get("value")
+    if type(plain) is float or type(plain) is int:
+        return plain
     for member in ("value", "object", "vocab"):
         found = value.get(member)
         if isinstance(found, _SCALAR):
-            return [] if isinstance(found, str) and len(found) > _LONGEST else found
+            return [] if isinstance(found, str) and len(found) > LONGEST else found
     return []
 
 

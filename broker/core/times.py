@@ -44,8 +44,9 @@ def parse(value: object, member: str) -> str:
     return found
 
 
+@lru_cache(maxsize=256)
 def of(instant: datetime) -> str:
-    """Return the canonical text of an aware datetime."""
+    """Return the canonical text of an aware datetime; one is asked for with every entity of a batch."""
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 

@@ -27,7 +27,7 @@ from broker.core.entity import (
 )
 from broker.core.errors import BadRequestData
 from broker.core.ids import NULL, is_uri, parse_entity_id, parse_uri
-from broker.core.plain import is_attribute_name, is_plain, may_be_plain
+from broker.core.plain import is_plain, plain_kind
 
 __all__ = [
     "MAX_ATTRIBUTES",
@@ -119,9 +119,11 @@ def check_doc(
     for name, value in doc.items():
         if name in checked or name in ENTITY_MEMBERS:
             continue
-        plain = type(value) is dict and is_plain(value) and is_attribute_name(name) and may_be_plain(name, value)
-        if not plain:
-            check_attribute(name, value, nulls=nulls, label=label)
+        if type(value) is dict:
+            kind = plain_kind(name)
+            if kind is not None and is_plain(value) and (not kind or value["type"] == kind):
+                continue
+        check_attribute(name, value, nulls=nulls, label=label)
 
 
 def check_attribute(

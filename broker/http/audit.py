@@ -7,6 +7,7 @@ members less than a small one. Where more than `_CROWD` wait, a second insert is
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 import asyncpg
 
@@ -14,15 +15,17 @@ from broker.http.problems import unavailable
 from broker.store.pool import Pool
 from policies.audit import Prepared, append
 
-__all__ = ["AuditGroup"]
+__all__ = ["LANES", "AuditGroup"]
 
+LANES: Final = 2
+"""Most inserts at a time."""
 _CROWD = 64
 
 
 class AuditGroup:
     """Commits audit records; those that arrive while an insert runs go out together in the next."""
 
-    def __init__(self, pool: Pool, *, lanes: int = 2, most: int = 500) -> None:
+    def __init__(self, pool: Pool, *, lanes: int = LANES, most: int = 500) -> None:
         self._pool = pool
         self._lanes = lanes
         self._most = most

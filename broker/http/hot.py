@@ -7,13 +7,15 @@ answered by the functions that the route uses, so that both ways give the same b
 entity, a refusal, an error) goes to the route from the start, which reads again and says so: reading has no effect.
 
 What the headers say is worked out once per different set of them (`_Door`), and so is what a query string asks for
-behind them; whether the caller, the decision, the tenant and the @context still stand is asked for every request.
+behind them; whether the caller, the decision, the tenant and the @context still stand is asked again for every request
+that comes a millisecond or more after it was asked: decisions are looked after every few hundred.
 
 Paths are handed to FastAPI with each segment's own slashes still encoded, so that an id may hold one.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
@@ -23,7 +25,7 @@ from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
 from broker.core.errors import NgsiLdError
-from broker.core.ids import DEFAULT_TENANT, parse_entity_id, parse_tenant
+from broker.core.ids import DEFAULT_TENANT, NULL, parse_entity_id, parse_tenant
 from broker.http import answers, metrics, params, querying, render
 from broker.http.deps import ACCESS, AUDIT, TENANT, Call, record
 from broker.http.negotiate import JSON
@@ -46,9 +48,14 @@ _PLAIN_ACCEPT = (b"", b"*/*", b"application/json")
 _PAGE = frozenset({"type", "limit", "offset", "after"})
 _MAX_KEPT = 1024
 _MAX_PAGES = 64
-_MAX_IDS = 100_000
+_PLAIN_ID = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{0,20}:[A-Za-z0-9_.:\-]{1,500}")
+"""Ids that are what they look like, also in JSON: most are."""
 _REQUEST = f'"GET {_ENTITY}'
 _RECEIPT = AUDIT.lower().encode()
+_STANDS_S = 0.001
+_SAID = {name: place for place, name in enumerate((b"authorization", b"data-purpose", b"ngsild-tenant", b"link"))}
+"""The headers that make up a door, by their places in its key."""
+_ASKED = frozenset((b"accept", b"prefer"))
 _OK = "GET", 200, "hot"
 
 _Header = tuple[bytes, bytes]
@@ -71,6 +78,7 @@ class _Door:
     writer: render.Writer
     form: Form
     headers: tuple[_Header, ...]
+    stood_at: float = 0.0
     pages: dict[bytes, tuple[str, Inquiry]] = field(default_factory=dict)
 
     def call(self, services: Services, request: str) -> Call:
@@ -94,11 +102,12 @@ class Hot:
     def __init__(self, app: FastAPI) -> None:
         self.app = app
         self._doors: dict[tuple[bytes | None, ...], _Door] = {}
-        self._ids: dict[str, str] = {}
+        self._services: Services | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""
         if scope["type"] != "http":
+            self._services = None  # those of the last run
             await self.app(scope, receive, send)
             return
         if scope["method"] == "GET":
@@ -125,57 +134,34 @@ class Hot:
         await self.app(scope, receive, counting)
         metrics.SECONDS.labels(method).observe(time.perf_counter() - began)
 
-    def _quoted(self, entity_id: str) -> str | None:
-        """Give an entity id as JSON; None if it is none, or too long for a record to hold whole."""
-        found = self._ids.get(entity_id)
-        if found is not None:
-            return found
-        if "/" in entity_id:
-            return None
-        try:
-            parse_entity_id(entity_id)
-        except NgsiLdError:
-            return None
-        if len(self._ids) >= _MAX_IDS:
-            self._ids.clear()
-        found = self._ids[entity_id] = orjson.dumps(entity_id).decode()
-        return found
+    def _found(self) -> Services:
+        services: Services = self.app.state.services
+        self._services = services
+        return services
 
     def _enter(self, services: Services, headers: list[_Header]) -> _Door | None:
         """Do what `deps.enter` does from memory alone; None if that is not possible."""
-        authorization = purpose = tenant = link = None
+        said: list[bytes | None] = [None, None, None, None]
         for name, value in headers:
-            if name == b"authorization":
-                if authorization is not None:
+            place = _SAID.get(name)
+            if place is not None:
+                if said[place] is not None:
                     return None
-                authorization = value
-            elif name == b"data-purpose":
-                if purpose is not None:
-                    return None
-                purpose = value
-            elif name == b"accept":
-                if value not in _PLAIN_ACCEPT:
-                    return None
-            elif name == b"prefer":
+                said[place] = value
+            elif name in _ASKED and (name == b"prefer" or value not in _PLAIN_ACCEPT):
                 return None
-            elif name == b"link":
-                if link is not None:
+        key = tuple(said)
+        door, now = self._doors.get(key), time.monotonic()
+        if door is None or now - door.stood_at >= _STANDS_S:
+            if door is None or not self._stands(services, door):
+                door = self._open(services, *said)
+                if door is None:
                     return None
-                link = value
-            elif name == b"ngsild-tenant":
-                if tenant is not None:
-                    return None
-                tenant = value
-        key = authorization, purpose, tenant, link
-        door = self._doors.get(key)
-        if door is None or not self._stands(services, door):
-            door = self._open(services, *key)
-            if door is None:
-                return None
-            if len(self._doors) >= _MAX_KEPT:
-                self._doors.clear()
-            self._doors[key] = door
-        return door if services.trust.fits(door.decision) else None
+                if len(self._doors) >= _MAX_KEPT:
+                    self._doors.clear()
+                self._doors[key] = door
+            door.stood_at = now
+        return door if not door.decision.rates or services.trust.fits(door.decision) else None
 
     def _stands(self, services: Services, door: _Door) -> bool:
         """Say whether what was found out for these headers is so still."""
@@ -227,10 +213,10 @@ class Hot:
     async def _entity(self, path: str, scope: Scope, receive: Receive, send: Send) -> bool:
         """Answer with one entity if the request is hot; say whether."""
         entity_id = path[len(_ENTITY) :]
-        quoted = self._quoted(entity_id)
+        quoted = _quoted(entity_id)
         if quoted is None:
             return False
-        services: Services = self.app.state.services
+        services = self._services or self._found()
         door = self._enter(services, scope["headers"])
         if door is None or door.sight.needs_meta:
             return False
@@ -265,7 +251,7 @@ class Hot:
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Answer with the plain page of a type, by the route's own function."""
         query: bytes = scope["query_string"]
-        services: Services = self.app.state.services
+        services = self._services or self._found()
         if len(query) > 2000:
             return False
         door = self._enter(services, scope["headers"])
@@ -291,3 +277,16 @@ class Hot:
         services.trust.used(door.decision)
         await answer(scope, receive, send)
         return True
+
+
+def _quoted(entity_id: str) -> str | None:
+    """Give an entity id as JSON; None if it is none, or too long for a record to hold whole."""
+    if _PLAIN_ID.fullmatch(entity_id) is not None and entity_id != NULL:
+        return f'"{entity_id}"'
+    if "/" in entity_id:
+        return None
+    try:
+        parse_entity_id(entity_id)
+    except NgsiLdError:
+        return None
+    return orjson.dumps(entity_id).decode()

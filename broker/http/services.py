@@ -23,10 +23,14 @@ __all__ = ["Services", "services"]
 
 @dataclass(slots=True)
 class Services:
-    """The parts of one running worker."""
+    """The parts of one running worker.
+
+    The audit has connections of its own: a record must not wait in line behind the reads whose answers wait for it.
+    """
 
     settings: BrokerSettings
     pool: Pool
+    records: Pool
     trust: Trust
     contexts: Contexts
     context_storage: ContextStorage
@@ -40,7 +44,7 @@ class Services:
         self.tenants = Tenants(self.pool)
         self.reads = Reads(self.pool)
         self.writes = WriteGroup(self.pool)
-        self.audit = AuditGroup(self.pool)
+        self.audit = AuditGroup(self.records)
 
 
 def services(request: Request) -> Services:

@@ -14,7 +14,7 @@ import orjson
 from broker.core.entity import ENTITY_MEMBERS, INSTANCE_MEMBERS, PROOF, Doc, Instance
 from broker.core.errors import BadRequestData
 from broker.core.ids import NULL, is_uri
-from broker.core.plain import is_plain, may_be_plain
+from broker.core.plain import is_plain, plain_kind
 from broker.core.project import without_expiry
 from broker.core.render import Form, SysAttrs, compact_instances, render
 from broker.core.validate import MAX_DEPTH, Nulls, check_doc, infer
@@ -72,8 +72,8 @@ def _entity(body: Any, active: Active, plain: set[str]) -> Doc:
             continue
         if type(value) is dict:
             attr = active.attribute(key)
-            fits = attr is not None and attr not in doc and active.core_names_stand and is_plain(value)
-            if attr is not None and fits and may_be_plain(attr, value):
+            kind = plain_kind(attr) if attr is not None and attr not in doc and active.core_names_stand else None
+            if attr is not None and kind is not None and is_plain(value) and (not kind or value["type"] == kind):
                 doc[attr] = value if next(iter(value)) == "type" else {"type": value["type"], **value}
                 plain.add(attr)
                 continue

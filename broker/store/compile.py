@@ -51,14 +51,17 @@ class Compiled:
     params: list[object]
 
 
-def compile_where(node: Node, start: int = 1, alias: str = "e") -> Compiled:
+def compile_where(node: Node, start: int = 1, alias: str = "e", after: str | None = None) -> Compiled:
     """Compile a condition on the row `alias` of `entities`, for a WHERE clause; parameters are numbered from `start`.
 
     Parameters are str, float, bytes and list[str]; each is cast in the SQL. The next fragment of the same statement
-    starts at `start + len(params)`.
+    starts at `start + len(params)`. `after`: only rows whose ids come after it. It is said of the side table as well,
+    for the planner does not conclude it, and would read the table from its beginning for every page of a walk.
     """
-    params = Params(start, alias)
+    params = Params(start, alias, after)
     sql = _sql(node, params, top=True)
+    if after is not None:
+        sql = f"{sql} AND {alias}.id > {params.text(after)}"
     return Compiled(sql, params.values)
 
 
@@ -119,6 +122,8 @@ def _type_sql(types: tuple[str, ...], params: Params, top: bool) -> str:
     if not top:
         return f"{row}.types && {params.texts(types)}"
     wanted = f"= {params.text(types[0])}" if len(types) == 1 else f"= ANY({params.texts(types)})"
+    if params.after is not None:
+        wanted += f" AND t.id > {params.text(params.after)}"
     return f"{row}.id IN (SELECT t.id FROM entity_type t WHERE t.type {wanted})"  # noqa: S608 (values are parameters)
 
 

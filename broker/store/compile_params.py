@@ -10,9 +10,10 @@ __all__ = ["Params"]
 class Params:
     """Collects values and returns their placeholders with the cast that fixes their type."""
 
-    def __init__(self, start: int, alias: str) -> None:
+    def __init__(self, start: int, alias: str, after: str | None = None) -> None:
         self.values: list[object] = []
         self.alias = alias
+        self.after = after
         self.depth = 0
         self._start = start
         self._known: dict[tuple[str, object], str] = {}

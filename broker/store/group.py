@@ -1,8 +1,10 @@
 """Group commit: single writes that arrive together share a transaction, and no caller sees another's error.
 
 While a tenant's transaction runs, what arrives for the tenant waits; the next transaction takes all of it. So a lone
-write waits for nobody, and under load the wait is the length of one transaction. Within a group writes stand in the
-order of arrival, and groups of a tenant follow each other, so writes to one entity apply in the order of arrival.
+write waits for nobody, and under load the wait is the length of one transaction. Where many wait, two groups run at a
+time: while the database stores one and waits for its disk, the other is worked out here. Within a group writes stand in
+the order of arrival, and what is for an entity that the other group writes waits for that group to end, so writes to
+one entity apply in the order of arrival, and groups never wait for each other's locks.
 
 What a change comes to is a row (`Outcome`), not an exception, so one member cannot fail another. If the group's
 transaction fails all the same, it is rolled back and its members run again, each in a transaction of its own.
@@ -14,6 +16,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Final
 
 import asyncpg
 
@@ -28,6 +31,10 @@ Seal = Callable[[Outcome], Prepared]
 """Makes the audit record of a write once its outcome is known; it is committed with the write."""
 
 
+_MANY: Final = 16
+"""Writes that have to wait before a second group runs beside the first."""
+
+
 @dataclass(slots=True)
 class _Item:
     change: Change
@@ -38,8 +45,11 @@ class _Item:
 
 @dataclass(slots=True)
 class _Queue:
+    """What waits, the entities that are being written, and who writes them: a task for each group."""
+
     items: list[_Item] = field(default_factory=list)
-    task: asyncio.Task[None] | None = None
+    busy: set[str] = field(default_factory=set)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
 
 class WriteGroup:
@@ -57,21 +67,44 @@ class WriteGroup:
         queue = self._queues.setdefault((tenant, schema), _Queue())
         item = _Item(change, guard, seal)
         queue.items.append(item)
-        if queue.task is None:
-            queue.task = asyncio.create_task(self._run(tenant, schema, queue))
-        return await asyncio.shield(item.done)
+        if not queue.tasks or (len(queue.tasks) == 1 and len(queue.items) >= _MANY and change.id not in queue.busy):
+            task = asyncio.create_task(self._run(tenant, schema, queue))
+            queue.tasks.add(task)
+        return await item.done  # whose caller goes away is written all the same
 
     async def close(self) -> None:
         """Wait until nothing is queued."""
-        tasks = [queue.task for queue in self._queues.values() if queue.task is not None]
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while tasks := [task for queue in self._queues.values() for task in queue.tasks]:
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self, tenant: str, schema: str, queue: _Queue) -> None:
+        task = asyncio.current_task()
         await asyncio.sleep(0)
-        while queue.items:
-            group, queue.items = queue.items[: self._most], queue.items[self._most :]
-            await self._commit(tenant, schema, group)
-        queue.task = None
+        try:
+            while group := self._next(queue):
+                ids = {item.change.id for item in group}
+                queue.busy |= ids
+                try:
+                    await self._commit(tenant, schema, group)
+                finally:
+                    queue.busy -= ids
+        finally:
+            # What is left is for entities that the other group writes, which takes it when it ends.
+            queue.tasks = {one for one in queue.tasks if one is not task}
+
+    def _next(self, queue: _Queue) -> list[_Item]:
+        """Take what may be written now: all that waits, or half where another task is about to take its share."""
+        waiting, most = queue.items, self._most
+        if len(queue.tasks) > 1 and not queue.busy:
+            most = min(most, (len(waiting) + 1) // 2)
+        group: list[_Item] = []
+        queue.items = []
+        for item in waiting:
+            if len(group) < most and item.change.id not in queue.busy:
+                group.append(item)
+            else:
+                queue.items.append(item)
+        return group
 
     async def _commit(self, tenant: str, schema: str, group: list[_Item]) -> None:
         try:

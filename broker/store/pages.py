@@ -61,28 +61,36 @@ class Statement:
 
 
 def statement(query: Query, filters: Sequence[Node], *, short: bool, collation: str = ROOT_COLLATION) -> Statement:
-    """Compile what reads one page. `query` is narrowed already; with `short` rows end after segs, arrays joined."""
-    where = compile_where(query.where)
-    # The texts are made of compiled fragments and fixed parts; every value is a parameter.
+    """Compile what reads one page. `query` is narrowed already; with `short` rows end after segs, arrays joined.
+
+    How many rows are wanted stands in the text: a plan for any values takes a parameter there for a tenth of all rows,
+    and so would never be taken, or read in parallel what is one short page.
+    """
+    where = compile_where(query.where, after=query.after)
+    # The texts are made of compiled fragments and fixed parts; every value but the limit is a parameter.
     conditions = f"{ALIVE.format('e')} AND {where.sql}"
-    count = f"SELECT count(*) FROM entities AS e WHERE {conditions}", tuple(where.params)  # noqa: S608
     params = list(where.params)
     columns = [_SHORT if short else _COLUMNS]
     for node in filters:
         compiled = compile_flag(node, len(params) + 1)
         params.extend(compiled.params)
         columns.append(compiled.sql)
-    if query.after is not None:
-        params.append(query.after)
-        conditions += f" AND e.id > ${len(params)}::text"
     order = compile_order(query.order, len(params) + 1, collation=collation)
     params.extend(order.params)
-    params.extend((query.limit + 1, query.offset))
     sql = (
         f"SELECT {', '.join(columns)} FROM entities AS e{order.joins} WHERE {conditions} "  # noqa: S608
-        f"ORDER BY {order.terms} LIMIT ${len(params) - 1}::bigint OFFSET ${len(params)}::bigint"
+        f"ORDER BY {order.terms} LIMIT {query.limit + 1:d}"
     )
-    return Statement(sql, params, query.limit, count if query.count else None)
+    if query.offset:
+        params.append(query.offset)
+        sql += f" OFFSET ${len(params)}::bigint"
+    return Statement(sql, params, query.limit, _counted(query) if query.count else None)
+
+
+def _counted(query: Query) -> tuple[str, Sequence[object]]:
+    """Compile the count of all matches, which are the same on every page of a walk."""
+    where = compile_where(query.where)
+    return f"SELECT count(*) FROM entities AS e WHERE {ALIVE.format('e')} AND {where.sql}", where.params  # noqa: S608
 
 
 async def page(conn: Conn, made: Statement) -> Found:

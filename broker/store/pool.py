@@ -35,7 +35,8 @@ _Way: TypeAlias = tuple[str | None, bool]
 class Pool:
     """Connections to one database, at most `size`, opened when needed.
 
-    `lend(None)` gives a connection as the login role, for what belongs to no tenant.
+    `lend(None)` gives a connection as the login role, for what belongs to no tenant. Whoever waits for one longer than
+    a statement may take gets a TimeoutError.
     """
 
     def __init__(self, dsn: str, *, size: int = 8, command_timeout_s: float = 30.0) -> None:
@@ -97,14 +98,7 @@ class Pool:
             if self._open < self._size:
                 conn = await self._connect()
                 break
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(waiter)
-            try:
-                await waiter
-            except asyncio.CancelledError:
-                if waiter.done() and not waiter.cancelled():
-                    self._wake()
-                raise
+            await self._wait()
         if self._ways[conn] != way:
             try:
                 await self._move(conn, way)
@@ -113,6 +107,21 @@ class Pool:
                 self._wake()
                 raise
         return conn
+
+    async def _wait(self) -> None:
+        """Wait for a connection to come back, as long as a statement may take: who asked has then long gone."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(waiter)
+        late = loop.call_later(self._command_timeout_s, _late, waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self._wake()
+            raise
+        finally:
+            late.cancel()
 
     async def give(self, conn: Conn) -> None:
         """Give a connection back; one that is closed or inside a transaction is dropped."""
@@ -182,3 +191,8 @@ class Pool:
             if not waiter.done():
                 waiter.set_result(None)
                 return
+
+
+def _late(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError("no database connection became free in time"))

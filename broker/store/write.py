@@ -17,7 +17,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from broker.core import change as change_event
 from broker.core import patch, times
@@ -30,10 +30,10 @@ from broker.store.pool import Conn
 
 __all__ = ["Change", "Guard", "Outcome", "Row", "Unread", "apply"]
 
-_PART: Final = 200
+_PART: Final = 125
 """Entities that are stored together."""
 
-_SLICE: Final = 20
+_SLICE: Final = 25
 """Entities that are computed before whoever else waits (the part being stored among them) may go on."""
 
 
@@ -58,8 +58,7 @@ class Unread:
     read: Callable[[], tuple[Change, Guard | None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one change. `result` is patch's, or `refused`; `version` is the entity's afterwards.
 
     `noop` is a replay or late data: nothing new entered the current state, though history may have grown. `refused`:
@@ -222,35 +221,61 @@ def _step(work: _Work, tenant: str, change: Change | Unread, now: datetime, guar
     return Outcome(change.id, result.outcome, after.version if after else None, None, result.skipped)
 
 
-async def _insert(conn: Conn, work: dict[str, _Work]) -> list[str]:
-    """Insert the entities that are new; return the ids that must run again because somebody else was quicker."""
+async def _insert(conn: Conn, work: dict[str, _Work]) -> tuple[list[str], list[str]]:
+    """Insert the entities that are new; return the ids that must run again because somebody else was quicker.
+
+    And those of the others whose tombstone, of which nothing is known, is still to be looked for (`entities.settle`).
+    """
     new = [(one.row, one.geo.get(LOCATION)) for one in work.values() if one.stored is None and one.row is not None]
     if not new:
-        return []
+        return [], []
     inserted = await entities.insert(conn, new)
-    lost = [row.id for row, _ in new if row.id not in inserted]
-    exhumed = await entities.exhume(conn, sorted(inserted))
-    undone = [one for one, tombstone in exhumed.items() if tombstone != work[one].found]
-    await entities.remove(conn, undone, None)
-    await entities.bury(conn, [(one, exhumed[one]) for one in undone])
-    return sorted([*lost, *undone])
+    lost = [row.id for row, _ in new if row.id not in inserted] if len(inserted) < len(new) else []
+    known = sorted(one for one in inserted if work[one].found is not None)
+    if known:
+        exhumed = await entities.exhume(conn, known)
+        undone = {one: tombstone for one, tombstone in exhumed.items() if tombstone != work[one].found}
+        await _undo(conn, undone)
+        lost += undone
+    return sorted(lost), sorted(one for one in inserted if work[one].found is None)
+
+
+async def _undo(conn: Conn, undone: dict[str, Tombstone]) -> None:
+    """Take back the insert of entities that were made and deleted meanwhile; their tombstones stay."""
+    if undone:
+        await entities.remove(conn, list(undone), None)
+        await entities.bury(conn, undone.items())
 
 
 async def _store(conn: Conn, tenant: str, work: dict[str, _Work], now: datetime) -> list[str]:
     """Write what a part's changes came to; return the ids that must run again."""
-    lost = await _insert(conn, work)
+    lost, unsure = await _insert(conn, work)
     done = {one: found for one, found in work.items() if one not in lost} if lost else work
+    types = [(name, one) for one, found in done.items() for name in _new_types(found)]
+    events = [(one, event) for one, found in done.items() for event in found.events]
+    undone = await entities.settle(conn, tenant, unsure, types, events)
+    if undone:
+        await _undo(conn, undone)
+        lost += undone
+        done = {one: found for one, found in done.items() if one not in undone}
     await _keep(conn, done, now)
     await history.append(conn, tenant, [row for found in done.values() for row in found.history])
-    await entities.tell(conn, tenant, [(one, event) for one, found in done.items() for event in found.events])
     return lost
+
+
+def _new_types(work: _Work) -> Sequence[str]:
+    if work.row is None:
+        return ()
+    if work.stored is None:
+        return work.row.types
+    old = work.stored.types
+    return () if work.row.types == old else [name for name in work.row.types if name not in old]
 
 
 async def _keep(conn: Conn, done: dict[str, _Work], now: datetime) -> None:
     """Write rows, tombstones and side tables."""
     updated: list[tuple[Row, bytes | None]] = []
     moved: list[str] = []
-    add_types: list[tuple[str, str]] = []
     drop_types: list[tuple[str, str]] = []
     geometries: list[tuple[str, str, bytes | None]] = []
     ends: list[tuple[str, datetime | None]] = []
@@ -260,7 +285,6 @@ async def _keep(conn: Conn, done: dict[str, _Work], now: datetime) -> None:
         old = work.stored.types if work.stored is not None else []
         new = work.row.types
         if old != new:
-            add_types.extend((name, one) for name in new if name not in old)
             drop_types.extend((name, one) for name in old if name not in new)
         geometries.extend((one, name, geometry) for name, geometry in work.geo.items() if name != LOCATION)
         end = transient.earliest(work.row)
@@ -281,6 +305,6 @@ async def _keep(conn: Conn, done: dict[str, _Work], now: datetime) -> None:
             if work.row is None and work.tombstone is not None and work.tombstone != work.found
         ],
     )
-    await entities.type_as(conn, add_types, drop_types)
+    await entities.untype(conn, drop_types)
     await entities.place(conn, geometries)
     await transient.note(conn, ends)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import orjson
@@ -27,6 +27,8 @@ class Rules:
 
     grants: Mapping[tuple[str, str, str], frozenset[str]]
     tenants: Container[str]
+    known: dict[tuple[str, str, str, str], frozenset[str]] = field(default_factory=dict, compare=False)
+    """What is granted to whom has been let in under these rules: (topic, feed, tenant, domain) to the types."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +49,33 @@ def admit(message: Message, rules: Rules, optouts: Container[tuple[str, str]]) -
     except EnvelopeError as error:
         detail = error.detail.removeprefix(f"{error.member}: ")
         return Refusal("envelope", "malformed", error.member, _without_values(detail), _feed_of(message.value))
+    place = (message.topic, envelope.feed, envelope.tenant, envelope.domain)
+    granted = rules.known.get(place)
+    if granted is None:
+        found = _granted(message, envelope, rules)
+        if isinstance(found, Refusal):
+            return found
+        rules.known[place] = granted = found
+    entity = envelope.entity
+    if message.key != topics.key(envelope.tenant, entity["id"]):
+        return _refuse(envelope, "key", "key", "key the record by tenant, NUL, entity id: order is per key")
+    if not granted.issuperset(entity.get("type", ())):
+        return _refuse(envelope, "type", "entity.type", "add the type to the domain and to its publish agreement")
+    if envelope.subjects and any((envelope.domain, subject) in optouts for subject in envelope.subjects):
+        return _refuse(envelope, "opted_out", "subjects", "none: the person has opted out, the record is not kept")
+    return envelope
+
+
+def _granted(message: Message, envelope: Envelope, rules: Rules) -> frozenset[str] | Refusal:
+    """Say which types the feed may publish in this place."""
     if not message.topic.endswith(_topic(envelope.domain)):
         return _refuse(envelope, "domain", "domain", "produce a domain's envelopes to the topic of that domain")
     if envelope.tenant not in rules.tenants:
         return _refuse(envelope, "tenant", "tenant", "have the steward create the tenant first")
-    if message.key != topics.key(envelope.tenant, envelope.entity["id"]):
-        return _refuse(envelope, "key", "key", "key the record by tenant, NUL, entity id: order is per key")
     granted = rules.grants.get((envelope.feed, envelope.tenant, envelope.domain))
     if granted is None:
         return _refuse(envelope, "agreement", "feed", "activate an agreement that lets the feed publish to the domain")
-    if any(one not in granted for one in envelope.entity.get("type", ())):
-        return _refuse(envelope, "type", "entity.type", "add the type to the domain and to its publish agreement")
-    if any((envelope.domain, subject) in optouts for subject in envelope.subjects):
-        return _refuse(envelope, "opted_out", "subjects", "none: the person has opted out, the record is not kept")
-    return envelope
+    return granted
 
 
 def dead_letter(message: Message, refusal: Refusal, at: str, prefix: str = "") -> Owed:

@@ -1,10 +1,11 @@
 """The ingest worker: envelopes of `entities.*` into the store, effectively once.
 
-Theory of operation. A batch is everything that has come on the worker's partitions, at most `limit` records. Its
-records are parsed and admitted; then one transaction moves the positions by compare-and-set, applies the changes per
-tenant, and stores the dead letters that the relay will produce. So a record takes effect together with its position or
-not at all, and a worker that lost a partition is fenced by the first statement. Application itself is idempotent and
-order-free (`broker.core.patch`), so a duplicate that the feed produced changes nothing either.
+Theory of operation. A batch is everything that has come on the worker's partitions, at most `limit` records. One
+transaction moves the positions by compare-and-set, applies the changes per tenant, and stores the dead letters that the
+relay will produce. A record's key says whose entity it is about; what it says is parsed and admitted when its turn
+comes, so that the database stores the first of a batch while the last are read. So a record takes effect together with
+its position or not at all, and a worker that lost a partition is fenced by the first statement. Application itself is
+idempotent and order-free (`broker.core.patch`), so a duplicate that the feed produced changes nothing either.
 
 A record that the database refuses must not stop its partition: the batch is split until it stands alone, and then it
 becomes a dead letter of stage `apply`.
@@ -17,31 +18,31 @@ import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeAlias
 
 import asyncpg
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 from shapely.errors import ShapelyError
 
-from broker.bus.consume import Batch, Consumer, Message, Source
+from broker.bus.consume import Batch, Consumer, Source
 from broker.bus.produce import BusUnavailable
 from broker.core import times, topics
-from broker.core.envelope import Envelope
-from broker.core.patch import Change, ChangeKind
+from broker.core.errors import NgsiLdError
+from broker.core.ids import is_uri
 from broker.store import admission, offsets, outbox, write
 from broker.store.offsets import Fenced
 from broker.store.pool import Conn, Pool
-from broker.workers.admission import Refusal, Rules, admit, dead_letter
+from broker.store.write import Unread
+from broker.workers.admission import Refusal, Rules, dead_letter
+from broker.workers.records import Reader, Record
 
-__all__ = ["Ingest", "changes_of", "store"]
+__all__ = ["Ingest", "store"]
 
 _log = structlog.get_logger(__name__)
 _TAKEN = Counter("datapolis_ingest_records", "Records consumed, by outcome", ["outcome"])
 SECONDS = Histogram("datapolis_ingest_seconds", "Time of a batch, by stage", ["stage"])
 _LAG = Gauge("datapolis_ingest_lag", "Records that wait on this worker's partitions")
 
-_KINDS: Mapping[str, ChangeKind] = {"merge": "ingest_merge", "replace": "ingest_replace", "delete": "delete"}
 _DATA_FAULTS = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
@@ -57,14 +58,12 @@ _DATA_FAULTS = (
 )
 """What one record can cause; anything else is the engine's and is waited for, not blamed on the record."""
 
-Decoded: TypeAlias = tuple[Message, Envelope | Refusal]
-
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Part of a batch: its records, decoded, and how it moves the positions."""
+    """Part of a batch: its records, and how it moves the positions."""
 
-    decoded: Sequence[Decoded]
+    records: Sequence[Record]
     steps: Sequence[offsets.Advance]
 
 
@@ -120,39 +119,38 @@ class Ingest:
 
     async def take(self, batch: Batch, moved: Callable[[Sequence[offsets.Advance]], None]) -> None:
         """Make a batch take effect, splitting it where the database refuses it. Raises Fenced and transient errors."""
-        rules = await self.current_rules()
+        reader = Reader(batch.all(), await self.current_rules(), self._optouts)
         started = time.perf_counter()
-        decoded = [(message, _admit(message, rules, self._optouts)) for message in batch.all()]
-        SECONDS.labels("decode").observe(time.perf_counter() - started)
-        await self._take(Step(decoded, batch.steps()), moved)
+        await self._take(Step(reader.records, batch.steps()), moved)
+        SECONDS.labels("decode").observe(reader.spent_s)
+        SECONDS.labels("store").observe(time.perf_counter() - started - reader.spent_s)
 
     async def _take(self, step: Step, moved: Callable[[Sequence[offsets.Advance]], None]) -> None:
-        started = time.perf_counter()
         try:
             await self.apply(step)
         except _DATA_FAULTS as error:
-            if len(step.decoded) == 1:
-                message, found = step.decoded[0]
+            if len(step.records) == 1:
+                record = step.records[0]
+                found = record.found()
                 if isinstance(found, Refusal):
                     raise
                 _log.error("ingest.refused", record=found.event, error=type(error).__name__)
                 refusal = Refusal("apply", type(error).__name__, "entity", "report it: a check is missing", found.feed)
-                await self._take(Step([(message, refusal)], step.steps), moved)
+                await self._take(Step([Record(record.message, None, refusal)], step.steps), moved)
                 return
             for part in _halves(step):
                 await self._take(part, moved)
             return
         moved(step.steps)
-        SECONDS.labels("store").observe(time.perf_counter() - started)
-        refused = sum(isinstance(found, Refusal) for _, found in step.decoded)
-        _TAKEN.labels("stored").inc(len(step.decoded) - refused)
+        refused = sum(isinstance(record.found(), Refusal) for record in step.records)
+        _TAKEN.labels("stored").inc(len(step.records) - refused)
         _TAKEN.labels("rejected").inc(refused)
 
     async def apply(self, step: Step) -> None:
         now = datetime.now(UTC)
         async with self._pool.tx(None) as conn:
             await offsets.advance(conn, self._source.consumer, self._source.owner, step.steps)
-            await store(conn, step.decoded, self._schemas, now, self._prefix)
+            await store(conn, step.records, self._schemas, now, self._prefix)
 
     async def current_rules(self) -> Rules:
         if self._rules is None or time.monotonic() - self._rules_at > self._rules_s:
@@ -164,60 +162,61 @@ class Ingest:
 
 
 async def store(
-    conn: Conn, decoded: Sequence[Decoded], schemas: Mapping[str, str], now: datetime, prefix: str = ""
+    conn: Conn, records: Sequence[Record], schemas: Mapping[str, str], now: datetime, prefix: str = ""
 ) -> None:
-    """Apply what was admitted, per tenant, and owe the dead letters; `conn` is in the login role's transaction."""
-    admitted: dict[str, list[tuple[Message, Envelope]]] = {}
-    letters = []
-    at = times.of(now)
-    for message, found in decoded:
-        if isinstance(found, Refusal):
-            letters.append(dead_letter(message, found, at, prefix))
-        else:
-            admitted.setdefault(found.tenant, []).append((message, found))
-    for tenant in sorted(admitted):
-        schema = schemas[tenant]
+    """Apply what is admitted, per tenant, and owe the dead letters; `conn` is in the login role's transaction."""
+    by_tenant: dict[str, list[int]] = {}
+    changes: list[Unread | None] = []
+    for at, record in enumerate(records):
+        tenant, entity = _whose(record.message.key)
+        if entity and tenant in schemas:
+            by_tenant.setdefault(tenant, []).append(at)
+            changes.append(Unread(entity, record.change))
+        else:  # it will be refused, for its key if for nothing else
+            changes.append(None)
+    refusals: dict[int, Refusal] = {}
+    for tenant in sorted(by_tenant):
+        schema, places = schemas[tenant], by_tenant[tenant]
         await conn.execute(f"SET LOCAL ROLE {schema}; SET LOCAL search_path = {schema}, public")
-        changes = [changes_of(envelope) for _, envelope in admitted[tenant]]
-        outcomes = await write.apply(conn, tenant, changes, now)
-        for (message, envelope), outcome in zip(admitted[tenant], outcomes, strict=True):
+        outcomes = await write.apply(conn, tenant, [one for at in places if (one := changes[at])], now)
+        for at, outcome in zip(places, outcomes, strict=True):
             if outcome.error is not None:
-                reason = Refusal("apply", outcome.error.name, "entity", "see the rule", envelope.feed)
-                letters.append(dead_letter(message, reason, at, prefix))
+                refusals[at] = _refusal(records[at], outcome.error)
     await conn.execute("SET LOCAL ROLE NONE; SET LOCAL search_path = broker, public")
-    await outbox.owe(conn, letters)
+    refusals |= {at: _refusal(records[at], None) for at, change in enumerate(changes) if change is None}
+    when = times.of(now)
+    await outbox.owe(conn, [dead_letter(records[at].message, refusals[at], when, prefix) for at in sorted(refusals)])
 
 
-def _admit(message: Message, rules: Rules, optouts: Container[tuple[str, str]]) -> Envelope | Refusal:
+def _whose(key: bytes) -> tuple[str, str]:
+    """Say whose entity a record is about, by its key; nothing ("") where the key names none."""
     try:
-        return admit(message, rules, optouts)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        _log.error("ingest.undecodable", topic=message.topic, offset=message.offset, error=type(error).__name__)
-        return Refusal("envelope", type(error).__name__, "", "report it: a check is missing", topics.UNKNOWN_FEED)
+        tenant, entity = topics.split_key(key)
+    except ValueError:
+        return "", ""
+    return (tenant, entity) if is_uri(entity) else ("", "")
 
 
-def changes_of(envelope: Envelope) -> Change:
-    """Say what an envelope asks of the write engine."""
-    return Change(
-        _KINDS[envelope.op],
-        envelope.entity["id"],
-        None if envelope.op == "delete" else envelope.entity,
-        times.canonical(envelope.received_at),
-        envelope.event,
-        f"ingest:{envelope.feed}",
-    )
+def _refusal(record: Record, error: NgsiLdError | None) -> Refusal:
+    """Say why a record was refused: at the door, or by the write engine."""
+    found = record.found()
+    if isinstance(found, Refusal):
+        return found
+    if error is None:
+        return Refusal("admit", "key", "key", "key the record by tenant, NUL, entity id", found.feed)
+    return Refusal("apply", error.name, "entity", "see the rule", found.feed)
 
 
 def _halves(step: Step) -> list[Step]:
     """Split a step in two that, one after the other, move the positions as the whole does."""
-    middle = len(step.decoded) // 2
-    first, second = step.decoded[:middle], step.decoded[middle:]
+    middle = len(step.records) // 2
+    first, second = step.records[:middle], step.records[middle:]
     at = {(one.topic, one.partition): one for one in step.steps}
     ahead: list[offsets.Advance] = []
     behind: list[offsets.Advance] = []
     for place, whole in at.items():
-        cut = [message.offset + 1 for message, _ in first if (message.topic, message.partition) == place]
-        rest = any((message.topic, message.partition) == place for message, _ in second)
+        cut = [one.message.offset + 1 for one in first if _place(one) == place]
+        rest = any(_place(one) == place for one in second)
         if not cut:
             behind.append(whole)
         elif not rest:
@@ -226,3 +225,7 @@ def _halves(step: Step) -> list[Step]:
             ahead.append(offsets.Advance(*place, whole.expected, cut[-1], whole.generation))
             behind.append(offsets.Advance(*place, cut[-1], whole.next, whole.generation))
     return [Step(first, ahead), Step(second, behind)]
+
+
+def _place(record: Record) -> tuple[str, int]:
+    return record.message.topic, record.message.partition

@@ -41,7 +41,7 @@ def decode_json(stream: BinaryIO, name: str, spec: JsonDecoder) -> Iterator[Deco
         if at >= spec.max_records:
             yield _too_many(name, spec)
             return
-        yield _record(item, f"{name}#{at}", raw)
+        yield _record(item, f"{name}#{at}", raw, spec)
 
 
 def _large(head: bytes, stream: BinaryIO, name: str, spec: JsonDecoder) -> Iterator[Decoded]:
@@ -53,15 +53,17 @@ def _large(head: bytes, stream: BinaryIO, name: str, spec: JsonDecoder) -> Itera
             yield _too_many(name, spec)
             return
         try:
-            yield _record(orjson.loads(raw), f"{name}#{at}", raw)
+            yield _record(orjson.loads(raw), f"{name}#{at}", raw, spec)
         except orjson.JSONDecodeError:
             yield rejected(f"{name}#{at}", "json", "", "the record is no JSON", raw)
 
 
-def _record(item: Any, position: str, raw: bytes) -> Decoded:
+def _record(item: Any, position: str, raw: bytes, spec: JsonDecoder) -> Decoded:
     if isinstance(item, dict):
         return Decoded(position, item)
-    return rejected(position, "object", "", "a record is a JSON object; see decoder.records", raw)
+    if spec.value is not None and isinstance(item, str | int | float):
+        return Decoded(position, {spec.value: item})
+    return rejected(position, "object", "", "a record is a JSON object; see decoder.records and decoder.value", raw)
 
 
 def _too_many(name: str, spec: JsonDecoder) -> Decoded:

@@ -33,6 +33,8 @@ def decode_ngsi(stream: BinaryIO, name: str, spec: NgsiDecoder) -> Iterator[Deco
         yield rejected(name, "json", "", "the bytes are no JSON document", raw)
         return
     data = message.get("data") if isinstance(message, dict) else message  # a query's answer is a plain list
+    if isinstance(message, dict) and "data" not in message and isinstance(message.get("id"), str):
+        data = [message]  # an entity by itself
     if isinstance(data, dict) and data.get("type") == "FeatureCollection":
         data = data.get("features")
     if not isinstance(data, list):

@@ -38,7 +38,8 @@ def ask_for_domain(draft: Draft, domain: str, city: Path) -> None:
                 f" add it to types in domains/{domain}.yaml"
             )
         draft.questions.append(question)
-        draft.text = f"# QUESTION: {question}\n{draft.text}"
+        first, _, rest = draft.text.partition("\n")
+        draft.text = f"{first}\n# QUESTION: {question}\n{rest}"
 
 
 def _types(path: Path) -> list[str]:

@@ -23,6 +23,7 @@ _PERSONAL = frozenset({
     "resident", "applicant", "contact", "birthdate", "birthday", "ssn", "passport", "iban", "licenceplate",
     "licenseplate", "plate", "address", "street",
 })  # fmt: skip
+_NAMING = frozenset({"id", "eui", "uuid", "code", "ref"})
 _MOST = 2_000
 _MOSTLY = 0.7  # of the values are numbers: then it is a number, and the others are wrong
 
@@ -48,6 +49,11 @@ class Column:
         """Whether the name suggests a person or a household."""
         found = words(self.path)
         return bool(_PERSONAL & {*found, "".join(found)})
+
+    @property
+    def names(self) -> bool:
+        """Whether the name says that its values name something: they are no quantity, whatever they look like."""
+        return words(self.path)[-1:] != [] and words(self.path)[-1] in _NAMING
 
     @property
     def span(self) -> tuple[float, float]:
@@ -105,7 +111,8 @@ def _judge(column: Column) -> None:
     elif sum(map(_number, values)) >= len(values) * _MOSTLY:
         padded = any(isinstance(value, str) and re.match(r"0\d", value) for value in values)
         whole = all(float(value).is_integer() for value in values if _number(value))
-        column.kind = "text" if padded else "integer" if whole else "number"
+        named = column.names and isinstance(values[0], str)
+        column.kind = "text" if padded or named else "integer" if whole else "number"
 
 
 def layout_of(values: list[str]) -> str | None:

@@ -15,6 +15,7 @@ import orjson
 
 from connectors.decoders.tree import elements
 from connectors.decoders.unpack import Damaged
+from connectors.draft import protocols
 from connectors.errors import FeedError
 
 __all__ = ["detect"]
@@ -51,6 +52,8 @@ def _archive(path: Path) -> dict[str, Any]:
                 return {"kind": "xlsx"}
             if any(name.lower().endswith(".shp") for name in names):
                 return {"kind": "shapefile"}
+            if tables := protocols.gtfs_tables(names):
+                return {"kind": "gtfs", "tables": tables}
             if not names:
                 raise FeedError(f"{path}: the archive is empty")
             ends = Counter(name.rsplit(".", 1)[-1] for name in names)
@@ -68,6 +71,10 @@ def _plain(head: bytes, path: Path) -> dict[str, Any]:
         return {"kind": "parquet"}
     if head[:16] == b"SQLite format 3\0":
         return {"kind": "geopackage"}
+    if head[:1] == b"\n":  # as each GTFS-Realtime message begins
+        spoken = protocols.of_bytes(head if len(head) < _HEAD else path.read_bytes())
+        if spoken is not None:
+            return spoken
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n\x1e")
     if text[:1] in b"{[" and text:
         return _json(text, path, whole=len(head) < _HEAD)
@@ -91,6 +98,12 @@ def _json(text: bytes, path: Path, *, whole: bool) -> dict[str, Any]:
         document = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise FeedError(f"{path}: begins like JSON, but is none: {error}") from error
+    try:
+        spoken = protocols.of_document(document)
+    except FeedError as error:
+        raise FeedError(f"{path}: {error}") from error
+    if spoken is not None:
+        return spoken
     lists = sorted(_lists(document, ""), key=lambda found: -found[1])
     where = lists[0][0] if lists else ""
     return {"kind": "json", "records": where} if where else {"kind": "json"}
@@ -139,8 +152,15 @@ def _csv(head: bytes, path: Path) -> dict[str, Any]:
         text = head.decode(encoding, errors="replace")
     lines = [line for line in text.splitlines() if line.strip()][:50]
     if b"\0" in head or not lines:
-        raise FeedError(f"{path}: its format is not known here; see 'File formats' in connectors/README.md")
+        raise FeedError(
+            f"{path}: its format is not known here; see 'File formats' and 'Protocols' in connectors/README.md"
+        )
     delimiter = max(_DELIMITERS, key=lambda one: (_even(lines, one), -_DELIMITERS.index(one)))
+    if not any(_even(lines, one) for one in _DELIMITERS):
+        raise FeedError(
+            f"{path}: is text, but no table: neither commas, semicolons, tabs nor bars part its lines evenly; "
+            "see 'File formats' in connectors/README.md"
+        )
     found: dict[str, Any] = {"kind": "csv"}
     if delimiter != ",":
         found["delimiter"] = delimiter

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from connectors.decoders import decoder
 from connectors.draft.columns import Column, columns, words
 from connectors.draft.detect import detect
+from connectors.draft.protocols import asked
 from connectors.draft.suggest import matches, model_of, unit_of
 from connectors.errors import FeedError
 from connectors.feed import Decoder
@@ -27,7 +28,7 @@ __all__ = ["OWN", "Draft", "Line", "draft_sample", "flow", "quoted", "term_for"]
 OWN = "https://datapolis.example/ns#"
 _RECORDS = 1_000
 _LON, _LAT = ("lon", "lng", "long", "longitude", "x"), ("lat", "latitude", "y")
-_IDS = ("id", "key", "code", "uuid", "nr", "station", "sensor", "device", "site")
+_IDS = ("id", "eui", "key", "code", "uuid", "nr", "station", "sensor", "device", "site")
 
 
 @dataclass(slots=True)
@@ -58,7 +59,7 @@ def draft_sample(path: Path, feed: str, domain: str, names: Names, zone: str) ->
         raise FeedError(
             f"{path}: no record could be read as {spec['kind']}; see 'File formats' in connectors/README.md"
         )
-    draft = Draft(feed, "")
+    draft = Draft(feed, "", questions=asked(spec))
     model, confidence = model_of(found, path.stem) or (None, 0.0)
     kind = model.name if model else "".join(part.title() for part in feed.split("-"))
     term_for(kind, model.iri if model else OWN + kind, names, draft)
@@ -66,6 +67,8 @@ def draft_sample(path: Path, feed: str, domain: str, names: Names, zone: str) ->
         {one.column.path: one for one in matches([one for one in found if not one.personal], model)} if model else {}
     )
     time, key = _time(found), _key([one for one in found if one.path not in chosen or one.kind == "text"])
+    if spec["kind"] == "senml":
+        key = next((one for one in found if one.path == "name"), key)
     observed = _observed(time, zone, draft)
     place, used = _place(found, spec, draft)
     left = [one for one in found if one.personal]
@@ -79,7 +82,7 @@ def draft_sample(path: Path, feed: str, domain: str, names: Names, zone: str) ->
             f"{match.confidence:.0%} {match.term.name} of {kind}" if match else "no term of a model: the city's own"
         )
         unit = unit_of(column, match.term if match else None)
-        if unit is None and column.kind in {"number", "integer"} and column is not key:
+        if unit is None and column.kind in {"number", "integer"} and not (column is key or column.names):
             remark += "; QUESTION: which unit?"
         lines.append(Line(name, _value(column, unit), remark))
     if key is None:
@@ -96,6 +99,8 @@ def draft_sample(path: Path, feed: str, domain: str, names: Names, zone: str) ->
         "fields": {one.column.path: {"term": one.term.name, "confidence": one.confidence} for one in chosen.values()},
     }  # fmt: skip
     about = f"urn('{kind}', '{feed}', {id_parts})" if key else f"urn('{kind}', {id_parts})"
+    if key and all(str(one).startswith("urn:") for one in key.values):
+        about = id_parts  # it is an entity's id as it stands
     draft.text = "\n".join(
         [
             f"# Drafted from {path.name}. Read it, answer the questions, then: python -m connectors check {feed}",
@@ -216,12 +221,14 @@ def quoted(text: str) -> str:
     """Write a text in YAML: plain where that is safe."""
     if re.fullmatch(r"[A-Za-z_][\w ./-]*", text) and text not in {"true", "false", "null", "yes", "no"}:
         return text
+    if "'" in text and not re.search(r'["\\\x00-\x1f]', text):
+        return f'"{text}"'
     return "'" + text.replace("'", "''") + "'"
 
 
 def flow(members: dict[str, Any]) -> str:
     """Write a mapping in one line."""
-    return "{" + ", ".join(f"{name}: {_scalar(value)}" for name, value in members.items()) + "}"
+    return "{" + ", ".join(f"{quoted(name)}: {_scalar(value)}" for name, value in members.items()) + "}"
 
 
 def _scalar(value: Any) -> str:

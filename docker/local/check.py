@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from docker import migrate
 from docker.local import licences, locate
 from docker.local.console import Trouble, run_cli, say
 from docker.local.stack import ROOT
@@ -58,6 +59,7 @@ def steps() -> list[Step]:
         Step("Rego format (opa fmt)", _rego_format),
         Step("Rego tests (opa test)", _opa("test", REGO)),
         Step("Rego style (regal)", _regal),
+        Step("numbers of migrations", _migrations),
         Step("licences of what runs", _licences),
         Step("domains of the sample city", _python("policies", "domains", "lint")),
         Step("agreements of the sample city", _agreements),
@@ -110,6 +112,15 @@ def _regal() -> Outcome:
     if program is None:
         return True, "NOT RUN: regal is not installed and could not be built (see `make engines`)"
     return _command([str(program), "lint", REGO])
+
+
+def _migrations() -> Outcome:
+    """Read all migrations: two branches may each have taken a number, and neither sees it before they meet."""
+    try:
+        found = list(migrate.migrations())
+    except migrate.MigrationError as error:
+        return False, f"{error}. Give it the next free number, unless it has been applied somewhere."
+    return bool(found), "" if found else "no migrations were found"
 
 
 def _licences() -> Outcome:

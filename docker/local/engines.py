@@ -19,7 +19,7 @@ from docker.local.stack import ROOT, Profile, cache_folder
 
 __all__ = ["REGO", "engine_programs"]
 
-REGO = ROOT / "policies" / "rego"
+REGO = (ROOT / "policies" / "rego").resolve()
 
 
 def engine_programs(profile: Profile, account: Account) -> list[Program]:

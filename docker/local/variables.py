@@ -38,6 +38,7 @@ _LOCAL = {
     "DATAPOLIS_SIMULATOR_BUSES": ("40", "simulators: buses on the road"),
     "DATAPOLIS_SIMULATOR_PERIOD": ("5", "simulators: seconds between two uplinks of a device"),
     "DATAPOLIS_PROVE": ("", "1: the long proofs, set by `make prove`"),
+    "DATAPOLIS_PROVE_PART": ("1/1", "2/3: the second of three processes that share a long proof"),
 }
 
 

@@ -1,9 +1,11 @@
 """PERFORMANCE row 11: ingest of 2,000-record batches from Kafka, by stage, and its SQL stage against psql.
 
-In each round the ingest worker takes one batch the whole way (fetch, parse, admit, store) and its stages are timed;
-psql merges the rows that another 1,000 entities come to by the very same records (COPY, then merge, in one transaction,
-with history and outbox), ready made. Which of the two comes first is shuffled. The records are observations of 1,000
-entities that exist, two fifths of them late.
+In each round one batch goes three ways, in shuffled order: the ingest worker takes it the whole way (fetch, parse,
+admit, store); its SQL stages alone store the same records of another 1,000 entities, parsed and admitted beforehand;
+and psql merges the rows that a third 1,000 come to by the same records (COPY, then merge, in one transaction, with
+history and outbox), ready made. The records are observations of entities that exist, two fifths of them late. The
+worker reads records while the database stores others; the share of parsing and admission counts all the time that they
+take, hidden or not.
 """
 
 from __future__ import annotations
@@ -19,16 +21,17 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
-from broker.bus.consume import Batch, Consumer, Source
-from broker.core import patch
+from broker.bus.consume import Batch, Consumer, Message, Source
+from broker.core import patch, topics
 from broker.core.envelope import Envelope
 from broker.serve import calm_collector
 from broker.store.pool import Pool
 from broker.workers import ingest as worker
-from broker.workers.ingest import Ingest, changes_of
+from broker.workers.ingest import Ingest, store
+from broker.workers.records import Record, changes_of
 from tests.bench.environment import admitted, looping, measured
 from tests.bench.environment import database as fresh
-from tests.bench.psql import TEMPORARY, Rows, Session, merge
+from tests.bench.psql import SCHEMA, TEMPORARY, Rows, Session, merge
 from tests.faults.streams import declare, permit, produce, stream
 from tests.fixtures.postgres import Database
 
@@ -63,9 +66,10 @@ class _Twins:
 
 @dataclass(slots=True)
 class _Times:
-    """Seconds per batch: the whole way, of it parsing and admission, and storing; and psql's."""
+    """Seconds per batch: the whole way, of it fetching, and parsing and admission; the SQL stages alone; and psql's."""
 
     whole: list[float] = field(default_factory=list)
+    fetch: list[float] = field(default_factory=list)
     decode: list[float] = field(default_factory=list)
     store: list[float] = field(default_factory=list)
     psql: list[float] = field(default_factory=list)
@@ -90,9 +94,11 @@ async def _measure(database: Database, kafka: str, prefix: str, rounds: int) -> 
                 at = (number + _WARM) * _BATCH
                 twins.prepare(envelopes[at : at + _BATCH], folder)
                 kept = times if number >= 0 else _Times()
-                for way in admitted(order, ("ours", "psql")):
+                for way in admitted(order, ("ours", "stored", "psql")):
                     if way == "ours":
                         await _whole(consumer, ingest, kept)
+                    elif way == "stored":
+                        await _stored(pool, envelopes[at : at + _BATCH], kept)
                     else:
                         began = time.perf_counter()
                         session.run(merge(folder, history=True))
@@ -106,12 +112,26 @@ async def _measure(database: Database, kafka: str, prefix: str, rounds: int) -> 
 
 async def _whole(consumer: Consumer, ingest: Ingest, times: _Times) -> None:
     """Time one batch the whole way."""
-    before = {stage: _spent_s(stage) for stage in ("decode", "store")}
+    before = _decoding_s()
     began = time.perf_counter()
-    await ingest.take(await _fetch(consumer), consumer.moved)
+    batch = await _fetch(consumer)
+    times.fetch.append(time.perf_counter() - began)
+    await ingest.take(batch, consumer.moved)
     times.whole.append(time.perf_counter() - began)
-    times.decode.append(_spent_s("decode") - before["decode"])
-    times.store.append(_spent_s("store") - before["store"])
+    times.decode.append(_decoding_s() - before)
+
+
+async def _stored(pool: Pool, envelopes: Sequence[Envelope], times: _Times) -> None:
+    """Time the SQL stages on records that are parsed and admitted."""
+    records = []
+    for number, one in enumerate(envelopes):
+        entity = {**one.entity, "id": one.entity["id"].replace(":Vehicle:", ":Third:")}
+        message = Message("third", 0, number, topics.key(one.tenant, entity["id"]), b"")
+        records.append(Record(message, None, one._replace(entity=entity)))
+    began = time.perf_counter()
+    async with pool.tx(None) as conn:
+        await store(conn, records, {"default": SCHEMA}, datetime.now(UTC))
+    times.store.append(time.perf_counter() - began)
 
 
 async def _fetch(consumer: Consumer) -> Batch:
@@ -122,32 +142,31 @@ async def _fetch(consumer: Consumer) -> Batch:
     return batch
 
 
-def _spent_s(stage: str) -> float:
+def _decoding_s() -> float:
     return sum(
         sample.value
         for metric in worker.SECONDS.collect()
         for sample in metric.samples
-        if sample.name.endswith("_sum") and sample.labels["stage"] == stage
+        if sample.name.endswith("_sum") and sample.labels["stage"] == "decode"
     )
 
 
 def _rows(times: _Times) -> list[dict[str, Any]]:
-    whole, store = times.whole, times.store
-    fetch = [w - d - s for w, d, s in zip(whole, times.decode, store, strict=True)]
+    whole, alone = times.whole, times.store
     parts = [d / w for d, w in zip(times.decode, whole, strict=True)]
     note = (
-        f"fetch {median(fetch) * 1e3:.0f} ms, parse and admit {median(times.decode) * 1e3:.0f} ms "
-        f"({median(parts):.1%}, at most {_SHARE:.0%}), store {median(store) * 1e3:.0f} ms; "
+        f"fetch {median(times.fetch) * 1e3:.0f} ms, parse and admit {median(times.decode) * 1e3:.0f} ms "
+        f"({median(parts):.1%}, at most {_SHARE:.0%}), all {median(whole) * 1e3:.0f} ms; "
         f"{_BATCH / median(whole):,.0f} records/s"
     )
     total = measured(
-        "11", "ingest of 2,000-record batches from Kafka: the SQL stages' share of the whole",
-        [s / w for s, w in zip(store, whole, strict=True)], 0.80, 0.90, "94 %; 5 %", note,
+        "11", "ingest of 2,000-record batches from Kafka, to the SQL stages alone",
+        [s / w for s, w in zip(alone, whole, strict=True)], 0.80, 0.90, "94 %; 5 %", note,
     ).result()  # fmt: skip
     sql = measured(
         "11 SQL", "ingest's SQL stage, merging included, to psql COPY + merge of prepared rows with history and outbox",
-        [p / s for p, s in zip(times.psql, store, strict=True)], 0.70, 0.90, "95 % (row 6)",
-        f"store {median(store) * 1e3:.0f} ms, psql {median(times.psql) * 1e3:.0f} ms",
+        [p / s for p, s in zip(times.psql, alone, strict=True)], 0.70, 0.90, "95 % (row 6)",
+        f"store {median(alone) * 1e3:.0f} ms, psql {median(times.psql) * 1e3:.0f} ms",
     ).result()  # fmt: skip
     return [{**total, "share": median(parts), "met": total["met"] and median(parts) <= _SHARE}, sql]
 

@@ -41,6 +41,7 @@ from policies.issuer.clients import client_secrets
 from policies.store.connect import connect
 from tests.fixtures.broker import broker_process, free_port
 from tests.fixtures.browser import chromium
+from tests.fixtures.governed import PATIENT
 from tests.fixtures.postgres import Database
 
 __all__ = ["City", "assessing", "chromium", "governed", "started"]
@@ -225,6 +226,7 @@ def started(database: Database, opa: str, folder: Path, city: Path) -> Iterator[
         "DATAPOLIS_CITY": str(city),
         "DATAPOLIS_STATE": str(folder),
         "DATAPOLIS_LIVE_TTL_S": "0",
+        **PATIENT,
     }
     for command in ("domains", "agreements"):
         subprocess.run(

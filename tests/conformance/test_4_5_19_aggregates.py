@@ -146,6 +146,30 @@ async def test_relationships_are_counted(api: Api) -> None:
     assert refused.json["detail"].startswith("aggrMethods")
 
 
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        (({"value": -1.5}, {"value": 2}, {"value": 3e2}), [100.16666666666667, -1.5, 300, 3]),
+        (({"unitCode": "CEL", "value": -1.5}, {"value": 2, "unitCode": "CEL"}), [0.25, -1.5, 2, 2]),
+        (({"value": 4, "of": {"type": "Property", "value": 9}}, {"of": {"type": "Property", "value": 9}, "value": 6}),
+         [5, 4, 6, 2]),
+        (({"value": {"value": 7}}, {"value": 1}), [1, 1, 1, 2]),
+        (({"value": [7, 8]}, {"value": 1}), [1.5, 1, 2, 2]),
+        (({"value": True}, {"value": 0}), [0.5, 0, 1, 2]),
+        (({"value": "12"}, {"value": "-3,5}"}), [None, "-3,5}", "12", 2]),
+    ],
+    ids=["numbers", "order of members", "sub-attributes", "object", "array", "Boolean", "text"],
+)  # fmt: skip
+async def test_values_are_what_they_are_however_they_stand(
+    api: Api, values: tuple[dict[str, Any], ...], shown: list[Any]
+) -> None:
+    """Of whatever order of members, and whatever looks like a number without being one."""
+    past = [{"type": "Property", **one, "observedAt": f"2020-01-01T00:0{at}:00Z"} for at, one in enumerate(values)]
+    await api.post("/temporal/entities", {"id": ONE, "type": "Vehicle", "x": past})
+    found = (await api.get(f"{PATH}?format=aggregatedValues&aggrMethods=avg,min,max,totalCount")).json["x"]
+    assert [found[name][0][0] if found[name] else None for name in ("avg", "min", "max", "totalCount")] == shown
+
+
 async def test_too_many_periods_and_too_great_numbers(api: Api) -> None:
     past = [{"type": "Property", "value": 1e200, "observedAt": f"20{n}-01-01T00:00:00Z"} for n in range(10, 20)]
     await api.post("/temporal/entities", {"id": ONE, "type": "Vehicle", "x": past})

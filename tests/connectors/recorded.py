@@ -48,7 +48,7 @@ def through(name: str, data: Path, state: Path) -> Outcome:
     with path.open("rb") as stream:
         for decoded in decoder(feed.decoder)(stream, path.name):
             outcome.records += 1
-            found = step(decoded)
+            found = step(decoded, path.name)
             for one in [found] if isinstance(found, Rejection) else mapper.map(found[1], now):
                 if isinstance(one, Rejection):
                     outcome.rejected.append([decoded.position.rsplit("#", 1)[-1], one.stage, one.rule, one.field])

@@ -52,7 +52,7 @@ def through(feed: Feed) -> Outcome:
         with path.open("rb") as stream:
             for decoded in decode(stream, path.name):
                 found.records += 1
-                kept = step(decoded)
+                kept = step(decoded, path.name)
                 outcomes = [kept] if isinstance(kept, Rejection) else mapper.map(kept[1], now)
                 for one in outcomes:
                     if isinstance(one, Rejection):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from google.transit import gtfs_realtime_pb2 as gtfs
 from typer.testing import CliRunner
 
 from connectors.__main__ import app
@@ -215,11 +216,10 @@ def test_a_type_that_the_domain_does_not_list_is_asked_for(tmp_path: Path) -> No
     (tmp_path / "domains" / "parks.yaml").write_text("types: [Tree, Probes]\n")
 
     def asked(kind: str, domain: str) -> list[str]:
-        draft = Draft("f", f"mapping: [{{type: {kind}}}]\n")
+        head, mapping = "# Drafted from f.\n", f"mapping: [{{type: {kind}}}]\n"
+        draft = Draft("f", head + mapping)
         ask_for_domain(draft, domain, tmp_path)
-        assert (
-            draft.text == "".join(f"# QUESTION: {one}\n" for one in draft.questions) + f"mapping: [{{type: {kind}}}]\n"
-        )
+        assert draft.text == head + "".join(f"# QUESTION: {one}\n" for one in draft.questions) + mapping
         return draft.questions
 
     assert asked("AirQualityObserved", "environment") == []
@@ -228,3 +228,88 @@ def test_a_type_that_the_domain_does_not_list_is_asked_for(tmp_path: Path) -> No
         "type Bench belongs to no domain of the city, so that nothing of it is stored: "
         "add it to types in domains/environment.yaml"
     ]
+
+
+PROTOCOLS: dict[str, tuple[Any, dict[str, Any], str]] = {
+    "chirpstack": (
+        {"deviceInfo": {"devEui": "24e124136b502217", "deviceName": "d1"}, "time": "2026-01-01T00:00:00Z",
+         "data": "AA==", "fPort": 1, "object": {"temperature": 21.5}, "rxInfo": [{"rssi": -60, "gatewayId": "g"}]},
+        {"kind": "lorawan", "network": "chirpstack", "codecs": {"*": "network"}},
+        "24e124136b502217",
+    ),
+    "things-stack": (
+        {"end_device_ids": {"device_id": "d-7", "dev_eui": "0004A30B001B7AD2"},
+         "uplink_message": {"frm_payload": "AA==", "decoded_payload": {"level": 3},
+                            "received_at": "2026-01-01T00:00:00Z"}},
+        {"kind": "lorawan", "network": "tts", "codecs": {"*": "network"}},
+        "d-7",
+    ),
+    "senml": ([{"bn": "s1/", "bt": 1767225600, "n": "temp", "u": "Cel", "v": 21.5}], {"kind": "senml"}, "s1%2Ftemp"),
+    "ngsi-v2": (
+        {"subscriptionId": "5",
+         "data": [{"id": "s1", "type": "Sensor", "level": {"type": "Number", "value": 3, "metadata": {}}}]},
+        {"kind": "ngsi"},
+        "s1",
+    ),
+    "ngsi-ld": (
+        {"id": "urn:ngsi-ld:Sensor:1", "type": "Sensor", "level": {"type": "Property", "value": 3}},
+        {"kind": "ngsi"},
+        "urn:ngsi-ld:Sensor:1",
+    ),
+    "gbfs": (
+        {"last_updated": 1767225600, "ttl": 60, "version": "2.2",
+         "data": {"stations": [{"station_id": "s1", "num_bikes_available": 3}]}},
+        {"kind": "gbfs"},
+        "s1",
+    ),
+    "onem2m": (
+        {"m2m:cin": {"ri": "c1", "pi": "p", "ct": "20260101T000000", "con": "{\"level\": 3}"}},
+        {"kind": "onem2m"},
+        "",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(PROTOCOLS))
+def test_a_protocol_is_told_from_a_plain_document(tmp_path: Path, name: str) -> None:
+    document, spec, about = PROTOCOLS[name]
+    sample = tmp_path / "sample.json"
+    sample.write_text(json.dumps(document))
+    draft = draft_sample(sample, "sample", "environment", names(), "UTC")
+    assert yaml.safe_load(draft.text)["decoder"] == spec
+    trial = tried(draft, sample, tmp_path)
+    assert (len(trial.entities), trial.violations) == (1, [])
+    assert trial.entities[0]["id"].endswith(about)
+
+
+def test_a_realtime_message_and_a_timetable(tmp_path: Path) -> None:
+    message = gtfs.FeedMessage()
+    message.header.gtfs_realtime_version = "2.0"
+    message.header.timestamp = 1767225600
+    entity = message.entity.add(id="1")
+    entity.vehicle.vehicle.id = "007"
+    entity.vehicle.position.latitude, entity.vehicle.position.longitude = 39.5, -0.5
+    sample = tmp_path / "vehicles.pb"
+    sample.write_bytes(message.SerializeToString())
+    draft = draft_sample(sample, "vehicles", "environment", names(), "UTC")
+    assert yaml.safe_load(draft.text)["decoder"] == {"kind": "gtfs-rt", "entity": "vehicle"}
+    assert len(tried(draft, sample, tmp_path).entities) == 1
+    tables = {
+        "stops.txt": b"stop_id,stop_name,stop_lat,stop_lon\n01,Elm,39.5,-0.5\n",
+        "routes.txt": b"",
+        "trips.txt": b"",
+    }
+    archive = tmp_path / "timetable.zip"
+    archive.write_bytes(zipped(tables))
+    draft = draft_sample(archive, "timetable", "environment", names(), "UTC")
+    assert yaml.safe_load(draft.text)["decoder"] == {"kind": "gtfs", "tables": ["stops"]}
+    assert any("name another in decoder.tables" in one for one in draft.questions)
+    (stop,) = tried(draft, archive, tmp_path).entities
+    assert stop["id"].endswith(":01"), "an id is no number"
+
+
+def test_a_text_that_is_no_table_is_refused(tmp_path: Path) -> None:
+    sample = tmp_path / "letter.txt"
+    sample.write_text("Dear all,\nthe sensors were moved.\nRegards\n")
+    with pytest.raises(FeedError, match="is text, but no table"):
+        draft_sample(sample, "letter", "environment", names(), "UTC")

@@ -51,7 +51,7 @@ def _through(name: str, data: Path, settings: ConnectorSettings) -> Result:
     now = datetime.now(UTC)
     with (data / FILES[name]).open("rb") as stream:
         for decoded in decoder(feed.decoder)(stream, name):
-            found = step(decoded)
+            found = step(decoded, name)
             if isinstance(found, Rejection):
                 rejected.append((decoded.position, "", found))
                 continue
@@ -138,7 +138,7 @@ def test_stand_ins_from_packages(tmp_path: Path) -> None:
         assert feed.source.kind == "file"
         mapper, step = Mapper(feed, load_names(CITY / "context.jsonld")), prepare(feed, _settings(tmp_path))
         with Path(locate(feed.source.path)).open("rb") as stream:
-            found = [step(decoded) for decoded in decoder(feed.decoder)(stream, name)]
+            found = [step(decoded, name) for decoded in decoder(feed.decoder)(stream, name)]
         now = datetime.now(UTC)
         outcomes = [outcome for one in found if isinstance(one, tuple) for outcome in mapper.map(one[1], now)]
         assert len(outcomes) == count

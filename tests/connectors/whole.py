@@ -88,7 +88,7 @@ def expected(feed: Feed, settings: ConnectorSettings, payloads: Payloads | None 
     for name, raw in payloads if payloads is not None else _read(feed):
         for decoded in decode(BytesIO(raw), name):
             found.records += 1
-            kept = step(decoded)
+            kept = step(decoded, name)
             for one in [kept] if isinstance(kept, Rejection) else mapper.map(kept[1], now):
                 if isinstance(one, Rejection):
                     found.rejected[one.stage, one.rule, one.field] += 1

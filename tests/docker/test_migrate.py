@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from docker import migrate
+from docker.local import check
 from tests.fixtures.postgres import Database
 
 
@@ -74,9 +75,15 @@ def test_names_and_numbers_are_checked(tmp_path: Path, monkeypatch: pytest.Monke
     (folder / "0001_second.sql").write_text("SELECT 1")
     with pytest.raises(migrate.MigrationError, match=r"number 0001 is taken by 0001_first\.sql"):
         list(migrate.migrations())
+    step = next(one for one in check.steps() if one.name == "numbers of migrations")
+    good, found = step.work()
+    assert not good
+    assert "policies/store/migrations/0001_second.sql: number 0001 is taken by 0001_first.sql" in found
     (folder / "0001_second.sql").rename(folder / "second.sql")
     with pytest.raises(migrate.MigrationError, match="NNNN_lower_case"):
         list(migrate.migrations())
+    (folder / "second.sql").rename(folder / "0002_second.sql")
+    assert step.work() == (True, "")
 
 
 async def test_roles_may_be_applied_again_with_new_passwords(pg: Database) -> None:

@@ -1,38 +1,38 @@
 """Revocation under load: a second after the revoking call returns nothing carries what was revoked, on any worker.
 
-`make prove` tries it 200 times, half of them with LISTEN/NOTIFY cut, so that the poll alone must tell.
+`make prove` tries it 200 times, half of them with LISTEN/NOTIFY cut, so that the poll alone must tell. Several parties
+are tried at once, each with an agreement, a subscription and clients of its own: what one is revoked, the others keep.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import shutil
 import signal
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
-import aiohttp
 import asyncpg
 import pytest
 
-from broker.core.patch import Change
-from broker.store import write
-from broker.store.pool import Pool
 from docker.local import locate
 from docker.local.engines import REGO
 from docker.local.stack import ROOT
 from policies.agreements.lifecycle import change_status
 from policies.store.connect import connect
 from tests.faults.processes import Worker, workers
+from tests.faults.reading import ID, REVOKED, TYPE, Load, drive, moving, opened, settled
 from tests.faults.streams import declare
 from tests.fixtures.broker import BrokerProcess, broker_process, free_port
 from tests.fixtures.engines import Engines
-from tests.fixtures.governed import DEFAULT_SCHEMA, Governed, admit_city
+from tests.fixtures.governed import Governed, admit_city
 from tests.fixtures.postgres import Database
 from tests.fixtures.sink import Sink, sink
 from tests.fixtures.tokens import TestIssuer, issuer
@@ -41,117 +41,39 @@ __all__ = ["issuer", "sink"]
 
 # Answers are timed by their receiver, which cannot outdate them; where it was itself held up and an answer seems late,
 # that trial tells nothing and is made again.
-TRIALS = 200 if os.environ.get("DATAPOLIS_PROVE") == "1" else 10
-CLIENTS = 6
+TRIALS = int(os.environ.get("DATAPOLIS_TRIALS", "200" if os.environ.get("DATAPOLIS_PROVE") == "1" else "10"))
+PARTIES = 5
 LIMIT_S = 1.0
 HELD_UP_S = 0.2
-_T = "https://smartdatamodels.org/dataModel.Transportation/"
-_AGREEMENT = "urn:datapolis:agreement:rideflow-mobility"
 _PURPOSE = "dpv:ServiceProvision"
-_ID = "urn:ngsi-ld:Vehicle:1"
-_REVOKED = b"speed"
-_PATHS = (f"/entities/{_ID}", f"/entities?type={_T.replace('/', '%2F')}Vehicle", "/attributes")
+
+
+def agreement(number: int) -> str:
+    return f"urn:datapolis:agreement:trial-{number}"
 
 
 @pytest.fixture(scope="module")
-def two_workers(pg_module: Database, opa: str, issuer: TestIssuer) -> Iterator[BrokerProcess]:
+def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample city, in which several parties have an agreement like that of the journey planner."""
+    folder = tmp_path_factory.mktemp("revocation") / "city"
+    shutil.copytree(ROOT / "city", folder)
+    parties = "".join(f"\n  urn:party:trial-{number}: Trial {number}" for number in range(PARTIES))
+    settings = folder / "city.yaml"
+    settings.write_text(settings.read_text().replace("\nparties:", f"\nparties:{parties}"))
+    found = json.loads((folder / "agreements" / "rideflow-mobility.jsonld").read_text())
+    for number in range(PARTIES):
+        own = found | {"uid": agreement(number), "assignee": f"urn:party:trial-{number}"}
+        (folder / "agreements" / f"trial-{number}.jsonld").write_text(json.dumps(own))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def two_workers(pg_module: Database, opa: str, issuer: TestIssuer, city: Path) -> Iterator[BrokerProcess]:
     """A governed broker with two workers."""
-    admit_city(pg_module)
-    environment = {**issuer.environment(), "DATAPOLIS_OPA_URL": opa, "DATAPOLIS_CITY": str(ROOT / "city")}
+    admit_city(pg_module, city)
+    environment = {**issuer.environment(), "DATAPOLIS_OPA_URL": opa, "DATAPOLIS_CITY": str(city)}
     with broker_process(pg_module, environment, workers=2) as running:
         yield running
-
-
-@asynccontextmanager
-async def opened(running: BrokerProcess, issuer: TestIssuer) -> AsyncIterator[Governed]:
-    pool = Pool(running.database.dsn("broker"), size=2)
-    await pool.open()
-    try:
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
-            yield Governed(running, issuer, http, pool)
-    finally:
-        await pool.close()
-
-
-async def drive(governed: Governed, speed: int) -> None:
-    """Move the vehicle."""
-    found = {
-        "id": _ID,
-        "type": [_T + "Vehicle"],
-        _T + "speed": {"type": "Property", "value": speed},
-        "https://uri.etsi.org/ngsi-ld/location": {
-            "type": "GeoProperty",
-            "value": {"type": "Point", "coordinates": [0, 0]},
-        },
-    }
-    async with governed.pool.tx(DEFAULT_SCHEMA) as conn:
-        await write.apply(conn, "default", [Change("upsert_update", _ID, found)], datetime.now(UTC))
-
-
-@dataclass(slots=True)
-class Load:
-    """Clients that read without pause, and when each last saw what may be revoked."""
-
-    governed: Governed
-    headers: dict[str, str]
-    answers: int = 0
-    statuses: set[int] = field(default_factory=set)
-    shown_at: float = 0.0
-    hidden_at: float = 0.0
-    held_up_s: float = 0.0
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Read until the block ends; a new connection now and then, so that every worker is met."""
-        tasks = [asyncio.create_task(self._read(n)) for n in range(CLIENTS)]
-        tasks += [asyncio.create_task(self._move()), asyncio.create_task(self._watch())]
-        try:
-            yield
-            assert not any(task.done() for task in tasks), "a client of the load has ended"
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _read(self, number: int) -> None:
-        turn = number
-        while True:
-            turn += 1
-            close = {"Connection": "close"} if turn % 20 == 0 else {}
-            answer = await self.governed.api.call("GET", _PATHS[turn % 3], headers={**self.headers, **close})
-            now = time.monotonic()
-            self.answers += 1
-            self.statuses.add(answer.status)
-            if _REVOKED in answer.body:
-                self.shown_at = now
-            else:
-                self.hidden_at = now
-
-    async def _watch(self) -> None:
-        """Notice the longest time for which this process itself did not get on."""
-        while True:
-            before = time.monotonic()
-            await asyncio.sleep(0.02)
-            self.held_up_s = max(self.held_up_s, time.monotonic() - before - 0.02)
-
-    async def _move(self) -> None:
-        speed = 0
-        while True:
-            speed += 1
-            await drive(self.governed, speed)
-            await asyncio.sleep(0.05)
-
-
-async def settled(load: Load, *, shown: bool) -> None:
-    """Wait until every client has seen one side only for a while."""
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        await asyncio.sleep(0.05)
-        now = time.monotonic()
-        quiet = (load.hidden_at if shown else load.shown_at) < now - 0.4
-        if quiet and (load.shown_at if shown else load.hidden_at) > now - 0.3:
-            return
-    pytest.fail(f"the load never settled to shown={shown}", pytrace=False)
 
 
 @dataclass(slots=True)
@@ -164,46 +86,94 @@ class Lags:
     again: int = 0
 
 
-async def tried(load: Load, steward: asyncpg.Connection, sink: Sink, lags: Lags) -> float | None:
-    """Grant, revoke, and tell how long after it the last thing came that carries what was revoked.
+@dataclass(slots=True)
+class Party:
+    """One whose agreement is granted and revoked, and what then reaches it."""
 
-    None: that was too late, and this process was held up meanwhile, so that it cannot be told from its own delay.
-    """
-    await change_status(steward, _AGREEMENT, "active", "urn:party:steward", "again")
-    await settled(load, shown=True)
-    lags.notified += len(sink.received)
-    sink.received.clear()
-    load.held_up_s = 0.0
-    await change_status(steward, _AGREEMENT, "suspended", "urn:party:steward", "a trial")
-    done = time.monotonic()
-    await asyncio.sleep(LIMIT_S + 0.5)
-    last = max(load.shown_at, *(one.at for one in sink.received), 0.0) - done
-    if last > LIMIT_S and load.held_up_s > HELD_UP_S:
-        return None
-    assert load.hidden_at > done, "the clients were answered meanwhile"
-    return last
+    number: int
+    load: Load
+    sink: Sink
+    steward: asyncpg.Connection
+
+    @property
+    def path(self) -> str:
+        """Where it is notified."""
+        return f"/n{self.number}"
+
+    async def status(self, status: Literal["active", "suspended"]) -> None:
+        await change_status(self.steward, agreement(self.number), status, "urn:party:steward", "a trial")
+
+    async def tried(self, lags: Lags) -> float | None:
+        """Grant, revoke, and tell how long after it the last thing came that carries what was revoked.
+
+        None: that was too late, and this process was held up meanwhile, so that it cannot be told from its own delay.
+        """
+        await self.status("active")
+        await settled(self.load, shown=True)
+        lags.notified += len(self.sink.of(self.path))
+        self.sink.received[:] = [one for one in self.sink.received if one.path != self.path]
+        self.load.held_up_s = 0.0
+        await self.status("suspended")
+        done = time.monotonic()
+        await asyncio.sleep(LIMIT_S + 0.5)
+        last = max(self.load.shown_at, *(one.at for one in self.sink.of(self.path)), 0.0) - done
+        if last > LIMIT_S and self.load.held_up_s > HELD_UP_S:
+            return None
+        assert self.load.hidden_at > done, "the clients were answered meanwhile"
+        return last
+
+    async def trials(self, wanted: int, found: list[float], lags: Lags) -> None:
+        """Make so many trials."""
+        while wanted:
+            last = await self.tried(lags)
+            if last is None:
+                lags.again += 1
+                assert lags.again <= TRIALS, "this machine is too busy to tell a late answer from its own delays"
+                continue
+            wanted -= 1
+            found.append(last)
+            assert last <= LIMIT_S, f"party {self.number}: revoked data {last:.3f} s after"
+
+    async def subscribe(self) -> None:
+        subscription = {
+            "type": "Subscription",
+            "entities": [{"type": TYPE}],
+            "watchedAttributes": [TYPE.replace("Vehicle", "speed")],
+            "notification": {"endpoint": {"uri": self.sink.url + self.path}},
+        }
+        answer = await self.load.governed.api.call("POST", "/subscriptions", subscription, self.load.headers)
+        assert answer.status == 201, answer.body
 
 
-async def trials(load: Load, steward: asyncpg.Connection, admin: asyncpg.Connection, sink: Sink) -> Lags:
+async def trials(parties: Sequence[Party], admin: asyncpg.Connection) -> Lags:
     """Make the trials, the second half of them with NOTIFY cut."""
     lags = Lags()
     for found in (lags.told, lags.polled):
         if found is lags.polled:
             await admin.execute("ALTER TABLE policies.revision DISABLE TRIGGER tell")
-        while len(found) < TRIALS // 2:
-            last = await tried(load, steward, sink, lags)
-            if last is None:
-                lags.again += 1
-                assert lags.again <= TRIALS, "this machine is too busy to tell a late answer from its own delays"
-                continue
-            found.append(last)
-            assert last <= LIMIT_S, f"trial {len(lags.told + lags.polled)}: revoked data {last:.3f} s after"
+        async with asyncio.TaskGroup() as group:
+            for party in parties:
+                group.create_task(party.trials(TRIALS // 2 // PARTIES, found, lags))
     return lags
 
 
-@pytest.mark.timeout(150 + 12 * TRIALS)
+async def party(number: int, governed: Governed, sink: Sink, stack: AsyncExitStack) -> Party:
+    steward = await connect(governed.running.database.dsn("policies"))
+    stack.push_async_callback(steward.close, timeout=5)
+    load = Load(governed, governed.headers(f"urn:party:trial-{number}", "vendor", _PURPOSE), clients=2)
+    return Party(number, load, sink, steward)
+
+
+@pytest.mark.timeout(150 + 5 * TRIALS)
 async def test_nothing_carries_what_was_revoked_a_second_ago(
-    two_workers: BrokerProcess, issuer: TestIssuer, kafka: str, opa: str, topic_prefix: str, sink: Sink, tmp_path: Path
+    two_workers: BrokerProcess,
+    issuer: TestIssuer,
+    city: Path,
+    kafka: str,
+    opa: str,
+    topic_prefix: str,
+    sink: Sink,
+    tmp_path: Path,
 ) -> None:
     await declare(kafka, topic_prefix)
     database = two_workers.database
@@ -213,36 +183,34 @@ async def test_nothing_carries_what_was_revoked_a_second_ago(
         "DATAPOLIS_OPA_URL": opa,
         "DATAPOLIS_KAFKA": kafka,
         "DATAPOLIS_TOPIC_PREFIX": topic_prefix,
-        "DATAPOLIS_CITY": str(ROOT / "city"),
+        "DATAPOLIS_CITY": str(city),
     }
     worker = Worker("w", ["relay", "notify"], environment, tmp_path / "w.log")
     async with opened(two_workers, issuer) as governed, workers(worker), AsyncExitStack() as stack:
         admin = await asyncpg.connect(database.dsn("admin"))
         stack.push_async_callback(admin.close, timeout=5)
-        steward = await connect(database.dsn("policies"))
-        stack.push_async_callback(steward.close, timeout=5)
+        parties = [await party(number, governed, sink, stack) for number in range(PARTIES)]
         await drive(governed, 0)
-        headers = governed.headers("urn:party:rideflow", "vendor", _PURPOSE)
-        subscription = {
-            "type": "Subscription",
-            "entities": [{"type": _T + "Vehicle"}],
-            "watchedAttributes": [_T + "speed"],
-            "notification": {"endpoint": {"uri": sink.url + "/n"}},
-        }
-        assert (await governed.api.call("POST", "/subscriptions", subscription, headers)).status == 201
+        for one in parties:
+            await one.subscribe()
         worker.start()
-        load = Load(governed, headers)
-        async with load.running():
-            await sink.until(1, within_s=60)
-            lags = await trials(load, steward, admin, sink)
+        async with moving(governed, 0.1), AsyncExitStack() as loads:
+            for one in parties:
+                await loads.enter_async_context(one.load.running())
+                await sink.until(1, one.path, within_s=60)
+            lags = await trials(parties, admin)
         assert worker.stop() == 0
     # 503: where a busy machine starves the heartbeat, the doors close rather than answer by what may be old.
-    assert 200 in load.statuses, "what is public stays"
-    assert load.statuses <= {200, 503}
-    assert lags.notified >= TRIALS / 2
-    assert load.answers > 10 * TRIALS
+    for one in parties:
+        assert 200 in one.load.statuses, "what is public stays"
+        assert one.load.statuses <= {200, 503}
+    made = len(lags.told + lags.polled)
+    assert made == TRIALS // 2 // PARTIES * PARTIES * 2 >= min(TRIALS, 10)
+    assert lags.notified >= made / 2
+    answers = sum(one.load.answers for one in parties)
+    assert answers > 10 * made
     print(  # noqa: T201 - the figures of a proof
-        f"\nrevocation: {TRIALS} trials ({lags.again} made again), {load.answers} answers, {lags.notified} "
+        f"\nrevocation: {made} trials ({lags.again} made again), {answers} answers, {lags.notified} "
         f"notifications; last revoked one at most {max(lags.told + lags.polled) * 1000:.0f} ms after, "
         f"with NOTIFY {max(lags.told) * 1000:.0f} ms"
     )
@@ -278,7 +246,7 @@ async def stopped(running: BrokerProcess, issuer: TestIssuer, engine: subprocess
         await drive(governed, 1)
         headers = governed.headers("urn:party:rideflow", "vendor", _PURPOSE)
         load = Load(governed, headers)
-        async with load.running():
+        async with moving(governed), load.running():
             for _ in range(5):
                 await settled(load, shown=True)
                 load.held_up_s = 0.0
@@ -293,7 +261,7 @@ async def stopped(running: BrokerProcess, issuer: TestIssuer, engine: subprocess
             load.statuses.clear()
             await asyncio.sleep(1.2)
             assert load.statuses == {503}
-        for method, path in (("GET", "/types"), ("DELETE", f"/entities/{_ID}"), ("POST", "/entities")):
-            body = {"id": _ID, "type": "T"} if method == "POST" else None
+        for method, path in (("GET", "/types"), ("DELETE", f"/entities/{ID}"), ("POST", "/entities")):
+            body = {"id": ID, "type": "T"} if method == "POST" else None
             answer = await governed.api.call(method, path, body, headers)
-            assert (answer.status, _REVOKED in answer.body) == (503, False)
+            assert (answer.status, REVOKED in answer.body) == (503, False)

@@ -19,6 +19,7 @@ GONE = ("tests/broker/core/test_temporal_access.py",)
 CHANGES = ("tests/oracle/test_changes.py",)
 TOLD = ("tests/broker/workers/test_notifier.py",)
 WRITES = ("tests/conformance/test_policy_writes.py",)
+RULES = ("tests/policies/test_rego.py::test_opa_test_is_green",)
 TOKENS = ("tests/policies/test_token.py", "tests/policies/test_discovery.py")
 
 
@@ -297,13 +298,13 @@ MUTANTS: tuple[Mutant, ...] = (
         _REGO,
         "\tconstraints.satisfied(permission)\n}\n\n# METADATA\n# title: Grants",
         "}\n\n# METADATA\n# title: Grants",
-        ("tests/policies/test_rego.py",),
+        RULES,
     ),
-    Mutant(_CONSTRAINTS, '\tagreement.status == "active"\n', "", ("tests/policies/test_rego.py",)),
+    Mutant(_CONSTRAINTS, '\tagreement.status == "active"\n', "", RULES),
     Mutant(
         _CONSTRAINTS,
         "\tnot ended(agreement)\n\tnot agreement.spent\n",
         "\tnot agreement.spent\n",
-        ("tests/policies/test_rego.py",),
+        RULES,
     ),
 )

@@ -1,85 +1,132 @@
-"""Run the mutants: `python -m tests.oracle.mutate [NUMBER ...]`. Each is tried in a copy of the tree, one at a time.
+"""Run the mutants: `python -m tests.oracle.mutate [NUMBER ...]`. Each is tried in a copy of the tree, two at once.
 
-Nothing else may use the test engines meanwhile: the copy's rules are loaded into them.
+First all their tests must pass on the code as it is. With DATAPOLIS_PROVE=1 a run goes on where it stopped. Nothing
+else should use the test engines meanwhile: a test that fails for want of time would count as one that finds the fault.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from tempfile import TemporaryDirectory
+from threading import Lock
 
 from docker.local.stack import ROOT
 from tests.oracle.mutants import MUTANTS, Mutant
+from tests.oracle.progress import Progress
 
-__all__ = ["copied", "passes", "survives"]
+__all__ = ["survivors"]
+
+AT_ONCE = 2
+_RULES = Path("policies/rego")
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 
 @contextmanager
 def copied() -> Iterator[Path]:
-    """Copy what git knows of the tree; state and environment are the original's."""
+    """Copy what git knows of the tree; state, environment and the rules that the engine serves are the original's."""
     with TemporaryDirectory(prefix="mutants-") as folder:
         target = Path(folder)
         listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)  # noqa: S607
         for name in filter(None, listed.stdout.decode().split("\0")):
-            if (ROOT / name).is_file():
+            if (ROOT / name).is_file() and not Path(name).is_relative_to(_RULES):
                 (target / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, target / name)
-        for shared in (".local", ".venv", ".uv"):
+        for shared in (".local", ".venv", ".uv", str(_RULES)):
             if (ROOT / shared).exists():
                 (target / shared).symlink_to(ROOT / shared)
         yield target
 
 
-def passes(tree: Path, tests: Sequence[str], timeout_s: float = 600) -> bool:
-    """Say whether tests pass in a tree; one that does not end in time does not."""
+@contextmanager
+def faulty(tree: Path, mutant: Mutant) -> Iterator[None]:
+    """Put a fault into a tree until the block ends; one in the rules into a copy of them, which no engine serves."""
+    rules = tree / _RULES
+    of_rules = Path(mutant.file).is_relative_to(_RULES)
+    if of_rules:
+        rules.unlink()
+        shutil.copytree(ROOT / _RULES, rules)
+    path = tree / mutant.file
+    text = path.read_text()
+    path.write_text(text.replace(mutant.old, mutant.new))
+    try:
+        yield
+    finally:
+        path.write_text(text)
+        if of_rules:
+            shutil.rmtree(rules)
+            rules.symlink_to(ROOT / _RULES)
+
+
+def failing(tree: Path, tests: Sequence[str], timeout_s: float = 600) -> str | None:
+    """Name the first test that fails in a tree; None where all pass. One that does not end in time fails."""
     # Without PROVE: the short form of every test is what must find the fault.
-    kept = {name: value for name, value in os.environ.items() if name != "DATAPOLIS_PROVE"}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DATAPOLIS_PROVE")}
     environment = {**kept, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1", "DATAPOLIS_ORACLE_WORLDS": "4"}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
     try:
         ended = subprocess.run(command, cwd=tree, env=environment, capture_output=True, timeout=timeout_s, check=False)
     except subprocess.TimeoutExpired:
-        return False
+        return f"no end within {timeout_s:.0f} s"
+    said = ended.stdout.decode()
     if ended.returncode not in (0, 1):
-        raise RuntimeError(f"{' '.join(tests)} did not run: {ended.stdout.decode()[-2000:]}")
-    return ended.returncode == 0
+        raise RuntimeError(f"{' '.join(tests)} did not run: {said[-2000:]}")
+    named = _FAILED.search(said)
+    return None if ended.returncode == 0 else named[1] if named else said[-200:]
 
 
-def survives(tree: Path, mutant: Mutant) -> bool:
-    """Say whether the tests pass with the fault in place; the tree is as before afterwards."""
-    path = tree / mutant.file
-    text = path.read_text()
-    path.write_text(text.replace(mutant.old, mutant.new))
-    try:
-        return passes(tree, mutant.tests)
-    finally:
-        path.write_text(text)
+def survivors(wanted: Sequence[int]) -> list[int]:
+    """Try the mutants of these numbers; tell of each what found it, and give those that nothing did."""
+    turn = Lock()
+    with ExitStack() as exits:
+        done = exits.enter_context(Progress.of("mutants", 0, len(MUTANTS)))
+        left = [number for number in done.left() if number in wanted]
+        trees: SimpleQueue[Path] = SimpleQueue()
+        for _ in range(AT_ONCE):
+            trees.put(exits.enter_context(copied()))
+
+        def tried(number: int) -> None:
+            tree = trees.get()
+            try:
+                with faulty(tree, MUTANTS[number]):
+                    found = failing(tree, MUTANTS[number].tests)
+            finally:
+                trees.put(tree)
+            with turn:
+                done.add(number, found is None)
+                sys.stdout.write(f"{number:3} {found or 'SURVIVES'}  {MUTANTS[number].file}: {MUTANTS[number].new!r}\n")
+                sys.stdout.flush()
+
+        _sound(trees, left)
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as threads:
+            list(threads.map(tried, left))
+        return [number for number in done.having(1) if number in wanted]
 
 
-def main(wanted: Sequence[int]) -> int:
-    """Try the mutants of these numbers, or all; the number of survivors. A fault counts where the code passes."""
-    survivors = 0
-    sound: set[tuple[str, ...]] = set()
-    with copied() as tree:
-        for number in wanted or range(len(MUTANTS)):
-            tests = MUTANTS[number].tests
-            if tests not in sound and not passes(tree, tests):
-                sys.exit(f"{' '.join(tests)} fails without any fault; mend that first")
-            sound.add(tests)
-            lives = survives(tree, MUTANTS[number])
-            survivors += lives
-            words = "SURVIVES" if lives else "found"
-            sys.stdout.write(f"{number:3} {words:8} {MUTANTS[number].file}: {MUTANTS[number].new.strip()[:80]!r}\n")
-            sys.stdout.flush()
-    sys.stdout.write(f"{survivors} survivors\n")
-    return survivors
+def _sound(trees: SimpleQueue[Path], numbers: Sequence[int]) -> None:
+    """Make sure that the tests of these mutants pass without any fault."""
+    tests = sorted({test for number in numbers for test in MUTANTS[number].tests})
+    tree = trees.get()
+    fails = failing(tree, tests, timeout_s=1800) if tests else None
+    trees.put(tree)
+    if fails is not None:
+        sys.exit(f"{fails} fails without any fault; mend that first")
+
+
+def main(named: Sequence[int]) -> int:
+    """Try the mutants of these numbers, or all; 1 where one survives."""
+    left = survivors(named or range(len(MUTANTS)))
+    sys.stdout.write(f"{len(left)} survivors {left or ''}\n")
+    return bool(left)
 
 
 if __name__ == "__main__":
-    sys.exit(min(main([int(one) for one in sys.argv[1:]]), 1))
+    sys.exit(main([int(one) for one in sys.argv[1:]]))

@@ -1,7 +1,12 @@
-"""How far a long proof has come: kept in a file for as long as the code is the same, shown as a bar."""
+"""How far a long proof has come: kept in a file for as long as the code is the same, shown as a bar.
+
+Several processes may share a proof: each begins with its part of the numbers (DATAPOLIS_PROVE_PART, `1/2` and `2/2`)
+and takes over what is left of the others'.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -24,8 +29,7 @@ class Progress:
         self._wanted = wanted
         self._path = path
         self._done: dict[str, int] = {}
-        if path is not None and path.is_file():
-            self._done = json.loads(path.read_text())
+        self._read()
         self._bar = Bar(
             TextColumn(f"{name} seed {seed}"),
             BarColumn(),
@@ -59,15 +63,31 @@ class Progress:
         self._bar.stop()
 
     def left(self) -> Iterator[int]:
-        """Give the numbers that are still to be done."""
-        yield from (number for number in range(self._wanted) if str(number) not in self._done)
+        """Give the numbers that are still to be done, one after the other; what others did meanwhile is not."""
+        part, parts = map(int, os.environ.get("DATAPOLIS_PROVE_PART", "1/1").split("/"))
+        begin = self._wanted * (part - 1) // parts
+        for number in (*range(begin, self._wanted), *range(begin)):
+            self._read()
+            if str(number) not in self._done:
+                yield number
 
     def add(self, number: int, figure: int) -> None:
         """Note that a number is done."""
-        self._done[str(number)] = figure
-        self._bar.advance(self._task)
-        if self._path is not None:
-            self._path.write_text(json.dumps(self._done))
+        if self._path is None:
+            self._done[str(number)] = figure
+        else:
+            with self._path.with_suffix(".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                self._read()
+                self._done[str(number)] = figure
+                written = self._path.with_suffix(".new")
+                written.write_text(json.dumps(self._done))
+                written.replace(self._path)
+        self._bar.update(self._task, completed=len(self._done))
+
+    def _read(self) -> None:
+        if self._path is not None and self._path.is_file():
+            self._done = json.loads(self._path.read_text())
 
     def having(self, figure: int) -> list[int]:
         """Give the numbers that are done with a figure."""

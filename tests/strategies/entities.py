@@ -193,8 +193,14 @@ attribute_iris = st.sampled_from([NS + name for name in ("speed", "temperature",
 instants = st.integers(0, 40).map(lambda n: f"2026-01-01T00:{n:02}:00Z")
 """A few instants, so that observations meet."""
 
+_CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+"""What a text may hold: U+0000 is refused at every door."""
+
 scalars = st.one_of(
-    st.integers(-(2**53), 2**53), st.floats(allow_nan=False, allow_infinity=False), st.booleans(), st.text(max_size=8)
+    st.integers(-(2**53), 2**53),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.booleans(),
+    st.text(_CHARACTERS, max_size=8),
 ).filter(lambda value: value != "urn:ngsi-ld:null")
 values: st.SearchStrategy[Any] = st.recursive(
     scalars,
@@ -219,7 +225,9 @@ def instances(draw: st.DrawFn, depth: int = 1) -> Instance:
         lon, lat = draw(st.integers(-180, 180)), draw(st.integers(-90, 90))
         found["value"] = {"type": "Point", "coordinates": [lon, lat]}
     else:
-        found["languageMap"] = draw(st.dictionaries(st.sampled_from(["en", "de"]), st.text(max_size=4), min_size=1))
+        found["languageMap"] = draw(
+            st.dictionaries(st.sampled_from(["en", "de"]), st.text(_CHARACTERS, max_size=4), min_size=1)
+        )
     if draw(st.booleans()):
         found["observedAt"] = draw(instants)
     if depth and draw(st.integers(0, 3)) == 0:

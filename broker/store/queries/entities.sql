@@ -1,5 +1,6 @@
 -- name: lock
-SELECT id, types, scopes, names, segs, vals, meta, created_at, modified_at, version, expires_at
+SELECT id, array_to_string(types, E'\x1f'), scopes, array_to_string(names, E'\x1f'),
+       array_to_string(segs, E'\x1f'), vals, meta, created_at, modified_at, version, expires_at
 FROM entities WHERE id = ANY(string_to_array($1::text, E'\x1e')) ORDER BY id FOR UPDATE
 
 -- name: tombstones
@@ -58,9 +59,6 @@ INSERT INTO tombstones AS t (id, floor, version) VALUES ($1, $2::text[], $3)
 ON CONFLICT (id) DO UPDATE SET floor = excluded.floor, version = excluded.version, at = now()
 WHERE (excluded.floor, excluded.version) >= (t.floor, t.version)
 
--- name: add_types
-INSERT INTO entity_type (type, id) SELECT * FROM unnest(string_to_array($1::text, E'\x1e'), string_to_array($2::text, E'\x1e')) ON CONFLICT DO NOTHING
-
 -- name: drop_types
 DELETE FROM entity_type AS t USING unnest($1::text[], $2::text[]) AS d (type, id)
 WHERE t.type = d.type AND t.id = d.id
@@ -75,5 +73,25 @@ DELETE FROM entity_geo AS g USING unnest($1::text[], $2::text[]) AS d (id, attr)
 WHERE g.id = d.id AND g.attr = d.attr
 
 -- name: tell
+WITH typed AS (
+    INSERT INTO entity_type (type, id)
+    SELECT x.type, x.id FROM unnest(string_to_array($2::text, E'\x1e'), string_to_array($3::text, E'\x1e')) AS x (type, id)
+    ON CONFLICT DO NOTHING)
 INSERT INTO broker.outbox (tenant, entity, payload)
-SELECT $1::text, x.entity, x.payload FROM unnest(string_to_array($2::text, E'\x1e'), string_to_array($3::text, E'\x1e')) AS x (entity, payload)
+SELECT $1::text, x.entity, x.payload
+FROM unnest(string_to_array($4::text, E'\x1e'), string_to_array($5::text, E'\x1e')) AS x (entity, payload)
+
+-- name: settle
+WITH gone AS (
+    DELETE FROM tombstones WHERE id = ANY(string_to_array($6::text, E'\x1e')) RETURNING id, floor, version
+), typed AS (
+    INSERT INTO entity_type (type, id)
+    SELECT x.type, x.id FROM unnest(string_to_array($2::text, E'\x1e'), string_to_array($3::text, E'\x1e')) AS x (type, id)
+    WHERE x.id NOT IN (SELECT id FROM gone)
+    ON CONFLICT DO NOTHING
+), told AS (
+    INSERT INTO broker.outbox (tenant, entity, payload)
+    SELECT $1::text, x.entity, x.payload
+    FROM unnest(string_to_array($4::text, E'\x1e'), string_to_array($5::text, E'\x1e')) AS x (entity, payload)
+    WHERE x.entity NOT IN (SELECT id FROM gone))
+SELECT id, floor, version FROM gone

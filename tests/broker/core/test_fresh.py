@@ -56,6 +56,33 @@ def test_it_is_what_the_draft_makes_of_it(change: Change) -> None:
         assert list(found.row.names if found.row else ()) == [one.name for one in found.attrs]
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"type": "Property", "value": "x" * 500},
+        {"type": "Property", "value": "x" * 501},
+        {"type": "Property", "value": "x" * 501, "unitCode": "C62", "observedAt": "2026-01-01T00:00:00Z"},
+        {"type": "Relationship", "object": "urn:x:" + "y" * 494},
+        {"type": "Relationship", "object": "urn:x:" + "y" * 495},
+        {"type": "Relationship", "object": "urn:x:b", "objectType": [NS + "T"]},
+        {"type": "Property", "value": 1, "lang": "en"},
+        {"type": "GeoProperty", "value": {"type": "Point", "coordinates": [1.5, 2]}},
+        {
+            "type": "GeoProperty",
+            "value": {"type": "Point", "coordinates": [1, 2]},
+            "observedAt": "2026-01-01T00:00:00Z",
+        },
+        {"type": "Property", "value": {"type": "Point", "coordinates": [1.5, 2]}},
+    ],
+    ids=range(10),
+)
+def test_each_shape_is_what_the_draft_makes_of_it(value: Any) -> None:
+    other = {"type": "Property", "value": 1, "observedAt": "2026-01-01T00:00:00Z"}
+    doc: Doc = {"id": "urn:x:a", "type": [NS + "T"], NS + "a": value, NS + "b": other, NS + "c": value}
+    change = Change("create", "urn:x:a", doc)
+    assert fresh.create(change, NOW) == drafted(change)
+
+
 @settings(max_examples=200, deadline=None)
 @given(changes(), changes())
 def test_what_comes_after_it_alters_nothing_that_attributes_share(first: Change, second: Change) -> None:

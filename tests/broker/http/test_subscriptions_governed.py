@@ -15,7 +15,7 @@ from broker.store.write import apply
 from docker.local.stack import ROOT
 from tests.faults.processes import Worker, workers
 from tests.faults.streams import declare
-from tests.fixtures.governed import DEFAULT_SCHEMA, Governed, governed, governed_broker
+from tests.fixtures.governed import DEFAULT_SCHEMA, PATIENT, Governed, governed, governed_broker
 from tests.fixtures.sink import Sink, sink
 from tests.fixtures.tokens import issuer
 
@@ -89,6 +89,7 @@ async def test_notifications_show_what_the_agreement_shows_and_end_with_it(
         "DATAPOLIS_KAFKA": kafka,
         "DATAPOLIS_TOPIC_PREFIX": topic_prefix,
         "DATAPOLIS_CITY": str(ROOT / "city"),
+        **PATIENT,
     }
     worker = Worker("w", ["relay", "notify"], environment, tmp_path / "w.log")
     body = _subscription(sink.url + "/n", "urn:ngsi-ld:Subscription:n")

@@ -22,7 +22,7 @@ from policies.caller import Caller
 from policies.issuer.signing import SigningKeys, claims
 from policies.store.connect import connect
 from tests.fixtures.broker import Api, BrokerProcess, broker_process
-from tests.fixtures.governed import admit_city
+from tests.fixtures.governed import PATIENT, admit_city
 from tests.fixtures.postgres import Database
 from tests.fixtures.tokens import TestIssuer, issuer_of
 
@@ -51,6 +51,7 @@ def door(pg_module: Database, opa: str, tmp_path_factory: pytest.TempPathFactory
             "DATAPOLIS_CITY": str(ROOT / "city"),
             "DATAPOLIS_JWKS_REFETCH_S": "0",
             "DATAPOLIS_LOG_LEVEL": "debug",
+            **PATIENT,
         }
         with broker_process(pg_module, environment, log=folder / "log") as running:
             yield Door(running, issuer, folder / "log")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -30,6 +31,7 @@ from broker.core.query import (
     TypeIs,
 )
 from broker.store.compile import compile_flag, compile_where
+from broker.store.pages import statement
 from tests.broker.store.table import Table
 from tests.fixtures.postgres import Database
 from tests.strategies.queries import NS, QueryMaker, linked, makers
@@ -175,6 +177,37 @@ def test_type_page_is_walked_in_order(planned: Table) -> None:
     plan = planned.plan(TypeIs(NS + "Bus"), "ORDER BY e.id LIMIT 20")
     assert "entity_type_pkey" in plan
     assert "Sort" not in plan
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+def test_a_page_of_a_walk_reads_no_more_than_itself(planned: Table, mode: str) -> None:
+    """Wherever it begins: the side table too is entered where the last page ended."""
+    made = statement(Query(TypeIs(NS + "Bus"), limit=10, after="urn:x:01500"), (), short=True)
+    assert [str(row[0]) for row in planned.run(planned.conn.fetch(made.sql, *made.values))] == [
+        f"urn:x:{number:05}" for number in range(1510, 1620, 10)
+    ]
+    planned.run(planned.conn.execute(f"SET plan_cache_mode = {mode}"))
+    try:
+        rows = planned.run(planned.conn.fetch(f"EXPLAIN (ANALYZE, FORMAT JSON) {made.sql}", *made.values))
+    finally:
+        planned.run(planned.conn.execute("SET plan_cache_mode = force_custom_plan"))
+    read = {node["Relation Name"]: node["Actual Rows"] for node in _scans(json.loads(rows[0][0])[0]["Plan"])}
+    assert read["entity_type"] == 11
+    assert read["entities"] <= 120  # the table has 3,000
+
+
+def test_the_count_of_a_walk_is_of_all(planned: Table) -> None:
+    made = statement(Query(TypeIs(NS + "Bus"), limit=10, after="urn:x:01500", count=True), (), short=True)
+    assert made.count is not None
+    assert planned.run(planned.conn.fetchval(made.count[0], *made.count[1])) == 300
+
+
+def _scans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Give the nodes of a plan that read a table."""
+    if "Relation Name" in plan:
+        yield plan
+    for inner in plan.get("Plans", ()):
+        yield from _scans(inner)
 
 
 def test_pattern_is_found_in_text_only(table: Table) -> None:

@@ -65,9 +65,63 @@ async def test_writes_that_arrive_together_share_transactions(pool: Pool, pg: Da
     )
     assert {outcome.result for outcome, _ in results} == {"created"}
     assert len({prepared.id for _, prepared in results}) == 100
-    assert await transactions(pg) == 1
+    assert await transactions(pg) == 2
     async with pool.lend(SCHEMA) as conn:
         assert await conn.fetchval("SELECT count(*) FROM entities") == 100
+    few = [Change("create", f"urn:y:{n}", doc(f"urn:y:{n}", n)) for n in range(15)]
+    await asyncio.gather(*[group.write("default", SCHEMA, change, None, seal) for change in few])
+    assert await transactions(pg) == 3
+
+
+async def _until_one_waits(pg: Database) -> None:
+    """Wait until a session of this database waits for a lock; the server tells nobody when."""
+    conn = await asyncpg.connect(pg.dsn("admin"))
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    while not await conn.fetchval(waiting):  # noqa: ASYNC110 - there is no event to wait for
+        await asyncio.sleep(0.01)
+    await conn.close()
+
+
+async def test_a_second_group_writes_other_entities_while_the_first_waits(pool: Pool, pg: Database) -> None:
+    """A row is locked from outside: its writes wait in their order, and those of other entities do not."""
+    group = WriteGroup(pool)
+
+    def write(entity_id: str, value: int) -> asyncio.Task[tuple[Outcome, Prepared]]:
+        change = Change("upsert_replace", entity_id, doc(entity_id, value))
+        return asyncio.create_task(group.write("default", SCHEMA, change, None, seal))
+
+    await write("urn:x:held", 0)
+    async with pool.tx(SCHEMA) as conn:
+        await conn.execute("SELECT FROM entities WHERE id = 'urn:x:held' FOR UPDATE")
+        held = [write("urn:x:held", 1)]
+        await _until_one_waits(pg)
+        held += [write("urn:x:held", value) for value in (2, 3)]
+        free = await asyncio.gather(*[write(f"urn:x:{n}", n) for n in range(40)])
+        assert {outcome.result for outcome, _ in free} == {"created"}
+        held.append(write("urn:x:held", 4))
+        await asyncio.sleep(0)
+        assert not any(one.done() for one in held)
+    assert [outcome.version for outcome, _ in await asyncio.gather(*held)] == [2, 3, 4, 5]
+    async with pool.lend(SCHEMA) as conn:
+        assert await conn.fetchval("SELECT vals->$1 FROM entities WHERE id = 'urn:x:held'", VALUE) == "4"
+
+
+async def test_entities_keep_their_order_while_two_groups_run(pool: Pool) -> None:
+    """Many writers of few entities, so that most of what waits is for an entity that the other group writes."""
+    group = WriteGroup(pool, most=20)
+    writes = [(f"urn:x:{(n * 7 + n // 5) % 9}", n) for n in range(300)]
+    changes = [Change("upsert_replace", one, doc(one, n)) for one, n in writes]
+    results = await asyncio.gather(*[group.write("default", SCHEMA, change, None, seal) for change in changes])
+    told: dict[str, list[int | None]] = {}
+    for outcome, _ in results:
+        told.setdefault(outcome.entity, []).append(outcome.version)
+    assert all(versions == list(range(1, len(versions) + 1)) for versions in told.values())
+    last = dict(writes)
+    async with pool.lend(SCHEMA) as conn:
+        stored = {row[0]: row[1] for row in await conn.fetch("SELECT id, (vals->>$1)::int FROM entities", VALUE)}
+    assert stored == last
+    await group.close()
+    assert not any(queue.tasks or queue.items or queue.busy for queue in group._queues.values())
 
 
 async def test_a_group_is_bounded(pool: Pool, pg: Database) -> None:

@@ -12,6 +12,7 @@ import asyncpg
 import orjson
 import pytest
 
+from broker.core.change import parse
 from broker.core.errors import AlreadyExists, BadRequestData, ResourceNotFound
 from broker.core.patch import Row
 from broker.store import history
@@ -240,6 +241,9 @@ async def test_an_insert_that_meets_a_foreign_tombstone_runs_again(pool: Pool) -
         assert await task == [Outcome("urn:x:1", "created", 3)]
         await transaction.commit()
     assert await rows(pool, "SELECT id FROM tombstones") == []
+    assert await rows(pool, "SELECT count(*) FROM entity_type") == [(1,)]
+    told = await rows(pool, "SELECT payload FROM broker.outbox ORDER BY id", schema=None)
+    assert [parse(payload).version for (payload,) in told] == [1, 2, 3]
 
 
 class _Pausing:

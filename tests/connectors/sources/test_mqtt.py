@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +17,17 @@ import aiomqtt
 import pytest
 
 from connectors.declare import apply_topics
+from connectors.decoders import Decoded
 from connectors.errors import FeedError
 from connectors.feed import MqttSource, load
+from connectors.fetch import prepare
 from connectors.settings import ConnectorSettings
 from connectors.sources.mqtt import MqttSubscription
-from connectors.sources.payload import Messages
+from connectors.sources.payload import Messages, Payload
 from docker.local.stack import ROOT
 from tests.connectors.kafka_reader import read_topic
 from tests.connectors.test_cli import free_port
+from tests.connectors.test_pipeline import _running
 
 Make = Callable[..., ConnectorSettings]
 PROVE = os.environ.get("DATAPOLIS_PROVE") == "1"
@@ -99,26 +104,57 @@ def _source(mqtt: tuple[str, int], prefix: str, **members: Any) -> MqttSubscript
     return MqttSubscription(spec, f"{mqtt[0]}:{mqtt[1]}", f"{prefix}-client", ())
 
 
-async def test_what_was_not_taken_comes_again(mqtt: tuple[str, int], topic_prefix: str) -> None:
-    async def first_batch(*, take: bool) -> list[bytes]:
-        payloads = _source(mqtt, topic_prefix).payloads({})
-        found = await asyncio.wait_for(anext(payloads), 5)
-        if take:
-            await found.taken()
-            await asyncio.sleep(0.2)
-        await payloads.aclose()  # type: ignore[attr-defined]
-        return [one.stream.read() for one in found.payloads]
+async def _subscribed(mqtt: tuple[str, int], prefix: str, waiting: asyncio.Future[Messages]) -> Messages:
+    """Knock until a message comes through: from then on the broker keeps the session. Take what came of it."""
+    async with aiomqtt.Client(*mqtt) as client, asyncio.timeout(40):
+        while not waiting.done():
+            await client.publish(f"{prefix}/knock", "knock", qos=1)
+            await asyncio.wait({waiting}, timeout=0.2)
+    return waiting.result()
 
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(anext(_source(mqtt, topic_prefix).payloads({})), 0.5)
+
+async def test_what_was_not_taken_comes_again(mqtt: tuple[str, int], topic_prefix: str) -> None:
+    async def some(wanted: int, *, take: bool) -> list[bytes]:
+        payloads = _source(mqtt, topic_prefix).payloads({})
+        found: list[bytes] = []
+        async with asyncio.timeout(30):
+            while len(found) < wanted:
+                batch = await anext(payloads)
+                assert isinstance(batch, Messages)
+                found += [one.stream.read() for one in batch.payloads]
+                if take:
+                    await batch.taken()
+            if take:
+                await _acknowledged(mqtt, topic_prefix, payloads)
+        await payloads.aclose()  # type: ignore[attr-defined]
+        return found
+
+    async def publish(*texts: str) -> None:
+        async with aiomqtt.Client(*mqtt) as client:
+            for one in texts:
+                await client.publish(f"{topic_prefix}/x", one, qos=1)
+
+    payloads = _source(mqtt, topic_prefix).payloads({})
+    await (await _subscribed(mqtt, topic_prefix, asyncio.ensure_future(anext(payloads)))).taken()
+    await _acknowledged(mqtt, topic_prefix, payloads)
+    await payloads.aclose()  # type: ignore[attr-defined]
+    await publish("0", "1", "2")
+    assert await some(3, take=False) == [b"0", b"1", b"2"]
+    assert await some(3, take=True) == [b"0", b"1", b"2"]
+    await publish("3")
+    assert await some(1, take=True) == [b"3"]
+
+
+async def _acknowledged(mqtt: tuple[str, int], prefix: str, payloads: AsyncIterator[Messages | Payload]) -> None:
+    """Take one more message: one connection's packets keep their order, so the broker has the earlier answers."""
     async with aiomqtt.Client(*mqtt) as client:
-        for n in range(3):
-            await client.publish(f"{topic_prefix}/x", str(n), qos=1)
-    assert await first_batch(take=False) == [b"0", b"1", b"2"]
-    assert await first_batch(take=True) == [b"0", b"1", b"2"]
-    async with aiomqtt.Client(*mqtt) as client:
-        await client.publish(f"{topic_prefix}/x", "3", qos=1)
-    assert await first_batch(take=True) == [b"3"]
+        await client.publish(f"{prefix}/last", "last", qos=1)
+    async with asyncio.timeout(30):
+        async for batch in payloads:
+            assert isinstance(batch, Messages)
+            await batch.taken()
+            if batch.payloads[-1].stream.read() == b"last":
+                return
 
 
 @pytest.mark.parametrize(("qos", "version"), [(0, "3.1.1"), (1, "5")])
@@ -126,17 +162,14 @@ async def test_a_flood_stands_in_the_broker(mqtt: tuple[str, int], topic_prefix:
     """A consumer that is stuck for a while keeps at most `in_flight` messages and a socket's buffer in memory."""
     flood, bound = 2_000, 50
     payloads = _source(mqtt, topic_prefix, in_flight=bound, qos=qos, version=version).payloads({})
-    waiting = asyncio.ensure_future(anext(payloads))
-    await asyncio.sleep(0.5)
+    found = await _subscribed(mqtt, topic_prefix, asyncio.ensure_future(anext(payloads)))
     taken: list[bytes] = []
     most = 0
     async with aiomqtt.Client(*mqtt) as client:
-        await client.publish(f"{topic_prefix}/x", "first", qos=1)
-        found: Messages = await asyncio.wait_for(waiting, 5)
         for n in range(flood):
             await client.publish(f"{topic_prefix}/x", str(n).ljust(200), qos=1)
     await asyncio.sleep(0.5)  # the messages are with the broker, and as many here as the bound lets in
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             taken += [one.stream.read().strip() for one in found.payloads]
             most = max(most, len(found.payloads))
@@ -145,8 +178,70 @@ async def test_a_flood_stands_in_the_broker(mqtt: tuple[str, int], topic_prefix:
                 break
             found = await anext(payloads)
     await payloads.aclose()  # type: ignore[attr-defined]
-    assert taken == [b"first", *(str(n).encode() for n in range(flood))]
+    assert [one for one in taken if one != b"knock"] == [str(n).encode() for n in range(flood)]
     assert most <= 3 * bound
+
+
+BARE = """
+feed: levels
+title: Levels
+domain: environment
+source: {kind: mqtt, topics: ["%s/+/level"]}
+decoder: {kind: json, value: level}
+key: '"@topic"'
+minimise: {keep: ["@topic", "@received", level]%s}
+mapping:
+  - type: WeatherObserved
+    id: urn('WeatherObserved', 'test', part("@topic", '/', `1`))
+    observedAt: '"@received"'
+    attributes: {temperature: level}
+"""
+
+
+async def test_the_topic_says_whose_value_it_is(
+    city: Path, make_settings: Make, kafka: str, mqtt: tuple[str, int], topic_prefix: str
+) -> None:
+    settings = make_settings(kafka=kafka, topic_prefix=topic_prefix, mqtt=f"{mqtt[0]}:{mqtt[1]}")
+    path = city / "feeds" / "levels.yaml"
+    path.write_text(BARE % (topic_prefix, ""))
+    feed = load(path)
+    await apply_topics([feed], ["environment"], settings, 2, 1)
+    async with _running([feed], settings), aiomqtt.Client(*mqtt) as client, asyncio.timeout(60):
+        while not await read_topic(kafka, f"{topic_prefix}feeds.levels.records", 2):
+            await client.publish(f"{topic_prefix}/knock/level", "0", qos=1)
+            await asyncio.sleep(0.3)
+        for device, value in (("s1", "21.5"), ("s2", "3"), ("s2", '{"level": 4}')):
+            await client.publish(f"{topic_prefix}/{device}/level", value, qos=1)
+        entities: list[tuple[str, float]] = []
+        while len(entities) < 3:
+            envelopes = [one.value for one in await read_topic(kafka, f"{topic_prefix}entities.environment", 2)]
+            found = {one["event"]: one["entity"] for one in map(json.loads, envelopes)}.values()
+            entities = sorted((one["id"].rsplit(":")[-1], _level(one)) for one in found if "knock" not in one["id"])
+    assert entities == [("s1", 21.5), ("s2", 3), ("s2", 4)]
+
+
+def _level(entity: dict[str, Any]) -> float:
+    (found,) = (one["value"] for one in entity.values() if isinstance(one, dict))
+    return float(found)
+
+
+def test_the_topic_is_minimised_like_any_member(city: Path, make_settings: Make) -> None:
+    path = city / "feeds" / "levels.yaml"
+    path.write_text(BARE % ("x", ', hmac: ["@topic"]'))
+    settings = make_settings(domain_keys={"environment": "k"})
+    key, kept = prepare(load(path), settings)(Decoded("x", {"level": 1, "@topic": "said"}), "home/ana/level")  # type: ignore[misc]
+    assert kept["@topic"] == key == hmac.new(b"k", b"home/ana/level", hashlib.sha256).hexdigest()
+    path.write_text(BARE.replace("kind: mqtt", "kind: file, path: x").replace(', topics: ["%s/+/level"]', "") % "")
+    with pytest.raises(FeedError, match="a source of kind 'file' has no @topic"):
+        prepare(load(path), settings)
+
+
+def test_a_file_s_name_is_kept_where_it_is_asked_for(city: Path, make_settings: Make, tmp_path: Path) -> None:
+    path = city / "feeds" / "levels.yaml"
+    text = BARE.replace("kind: mqtt", "kind: file, path: x").replace(', topics: ["%s/+/level"]', "") % ""
+    path.write_text(text.replace("@topic", "@file"))
+    kept = prepare(load(path), make_settings())(Decoded("x", {"level": 1}), "s1.json")[1]  # type: ignore[index]
+    assert {**kept, "@received": ""} == {"@file": "s1.json", "@received": "", "level": 1}
 
 
 async def test_a_private_host_that_a_feed_names_is_refused(mqtt: tuple[str, int], topic_prefix: str) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +19,15 @@ from connectors.declare import apply_topics
 from connectors.errors import FeedError, Unreachable
 from connectors.feed import load
 from connectors.settings import ConnectorSettings
+from docker.local.stack import ROOT
 from tests.connectors.kafka_reader import read_topic, wait_for, wait_for_events
 from tests.connectors.sources.test_systems import rows_of, sql
+from tests.connectors.test_cli import free_port
 from tests.connectors.test_pipeline import _running, _until
 
 Make = Callable[..., ConnectorSettings]
+PROVE = os.environ.get("DATAPOLIS_PROVE") == "1"
+KILLS, ROWS = (10, 2_000) if PROVE else (2, 150)
 METERS = """
 feed: meters
 title: Meters of the city's works
@@ -142,3 +149,63 @@ async def test_a_restarted_feed_takes_up_where_it_was(
     assert [one["id"] for one in records] == list(range(120))
     assert records[61] == {"id": 61, "changed": "2026-01-01T00:01:01+00:00", "level": 15.25}
     assert [one["entity"]["id"].rsplit(":", 1)[-1] for one in envelopes.values()] == [str(n) for n in range(120)]
+
+
+def _start(settings: ConnectorSettings) -> subprocess.Popen[bytes]:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("DATAPOLIS_")}
+    env |= {
+        "DATAPOLIS_CITY": str(settings.city), "DATAPOLIS_STATE": str(settings.state),
+        "DATAPOLIS_KAFKA": settings.kafka, "DATAPOLIS_TOPIC_PREFIX": settings.topic_prefix,
+        "DATAPOLIS_ADMIN_PORT": str(free_port()), "DATAPOLIS_SESSION_MS": "6000",
+        "DATAPOLIS_EGRESS_ALLOW": "127.0.0.0/8",
+    }  # fmt: skip
+    return subprocess.Popen([sys.executable, "-m", "connectors", "run"], cwd=ROOT, env=env, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.timeout(240)
+async def test_killed_processes_lose_no_row_and_double_none(
+    mariadb: str, works: pymysql.Connection[Any], city: Path, make_settings: Make, kafka: str, topic_prefix: str
+) -> None:
+    """The connector's process is killed (SIGKILL) in the midst of the table; rows come in meanwhile.
+
+    A batch whose place was not noted yet comes again, as records of its own: what it says of an entity and an instant
+    is said already. So each row is there, and each is one instance.
+    """
+    run(works, "CREATE TABLE meters (id BIGINT PRIMARY KEY, changed TIMESTAMP(6) NULL, level DOUBLE, owner TEXT)")
+
+    def add(first: int, last: int) -> None:
+        rows = [(n, f"2026-01-01 {n // 3600:02}:{n // 60 % 60:02}:{n % 60:02}", n / 4) for n in range(first, last)]
+        run(works, "INSERT INTO meters VALUES (%s, %s, %s, 'Ana')", *rows)
+
+    path = city / "feeds" / "meters.yaml"
+    path.write_text(METERS.replace("DSN", mariadb).replace("batch: 50", "batch: 5"))
+    settings = make_settings(kafka=kafka, topic_prefix=topic_prefix, session_ms=6000)
+    await apply_topics([load(path)], ["environment"], settings, partitions=1, replication=1)
+    records, entities = f"{topic_prefix}feeds.meters.records", f"{topic_prefix}entities.environment"
+    process = _start(settings)
+    try:
+        for kill in range(1, KILLS + 1):
+            add((kill - 1) * ROWS, kill * ROWS)
+            await wait_for(kafka, records, 1, (kill - 1) * ROWS + 1, 60)
+            process.kill()
+            process.wait()
+            process = _start(settings)
+        add(KILLS * ROWS, KILLS * ROWS + 7)
+        total = KILLS * ROWS + 7
+        instances: dict[tuple[str, str], set[float]] = {}
+        async with asyncio.timeout(90):
+            while len(instances) < total:
+                for one in await read_topic(kafka, entities, 1):
+                    entity = json.loads(one.value)["entity"]
+                    (level,) = (member for member in entity.values() if isinstance(member, dict))
+                    instances.setdefault((entity["id"], level["observedAt"]), set()).add(level["value"])
+                await asyncio.sleep(0.2)
+    finally:
+        process.kill()
+        process.wait()
+    assert {one.rsplit(":", 1)[-1]: values for (one, _), values in instances.items()} == {
+        str(n): {n / 4} for n in range(total)
+    }
+    ids = [json.loads(one.value)["id"] for one in await read_topic(kafka, records, 1)]
+    assert set(ids) == set(range(total))
+    assert len(ids) <= total + 5 * KILLS, "more came again than the batch in hand at each kill"
