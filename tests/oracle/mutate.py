@@ -26,7 +26,7 @@ __all__ = ["survivors"]
 
 AT_ONCE = 2
 _RULES = Path("policies/rego")
-_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 
 
 @contextmanager

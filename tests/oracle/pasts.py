@@ -9,7 +9,7 @@ The paragraph speaks of what is visible; of these doors it follows, beside what 
 - A purge finds what a query would find that sees as the purger sees. What it finds but may not delete is named as
   refused; attributes that are dropped are those that the purger sees.
 - A @context is stored by whoever may publish something or manage, read by everybody, and withdrawn by the party that
-  stored it or by a manager; to others who may publish it is missing.
+  stored it or by a manager; to others who may publish it is missing. The public, being nobody, withdraws none.
 """
 
 from __future__ import annotations
@@ -220,6 +220,8 @@ def _context(world: World, state: State, deed: Deed, *, everything: bool) -> Any
         state.contexts[state.stored] = deed.caller.party
         state.stored += 1
         return DONE
+    if not manages and deed.caller.tier == "public":
+        return DENIED
     if deed.context not in state.contexts or (not manages and state.contexts[deed.context] != deed.caller.party):
         return MISSING
     del state.contexts[deed.context]
