@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -75,6 +76,15 @@ def available(settings: ConnectorSettings, chosen: list[str] | None = None) -> t
             away[name] = f"{feed.instead_of} is available"
     running = [feed for name, feed in feeds.items() if name not in away and (not chosen or name in chosen)]
     return running, away
+
+
+def _declared(feed: str, settings: ConnectorSettings, env: Mapping[str, str] | None = None) -> Feed:
+    """Load a feed of the city by its name. FeedError says which there are."""
+    path = settings.feeds / f"{feed}.yaml"
+    if not path.is_file():
+        names = ", ".join(sorted(one.stem for one in settings.feeds.glob("*.yaml"))) or "none"
+        raise FeedError(f"{feed}: no such feed in {settings.feeds}; there are {names}")
+    return load(path, env)
 
 
 def _names(settings: ConnectorSettings) -> Names:
@@ -153,8 +163,7 @@ def check(
     env = dict(os.environ)
     if settings.data is not None:
         env["DATAPOLIS_DATA"] = str(settings.data)
-    path = Path(feed) if feed.endswith((".yaml", ".yml")) else settings.feeds / f"{feed}.yaml"
-    declared = load(path, env)
+    declared = load(Path(feed), env) if feed.endswith((".yaml", ".yml")) else _declared(feed, settings, env)
     names = _names(settings)
     if sample is not None:
         trial = try_file(declared, names, settings, sample, limit, topic)
@@ -187,7 +196,7 @@ def replay(
 ) -> None:
     """Map the records that Kafka still has of a feed again, after its mapping was corrected."""
     settings = ConnectorSettings()
-    declared = load(settings.feeds / f"{feed}.yaml")
+    declared = _declared(feed, settings)
 
     async def again() -> dict[str, Any]:
         found = await dead_places(feed, settings) if dead else None
@@ -272,7 +281,7 @@ def _said(feed: str, wanted: str, text: str, *, as_json: bool) -> None:
 
 def _state(feed: str) -> FeedState:
     settings = ConnectorSettings()
-    load(settings.feeds / f"{feed}.yaml")
+    _declared(feed, settings)
     return FeedState(settings.feed_state, feed)
 
 
@@ -280,12 +289,11 @@ def _state(feed: str) -> FeedState:
 def list_feeds(as_json: AsJson = False) -> None:
     """List the city's feeds and whether each can run here."""
     settings = ConnectorSettings()
-    running, away = available(settings)
+    _, away = available(settings)
     rows = [
-        (feed.feed, feed.domain, str(feed.source.kind), "available", _drift(feed.feed, settings), feed.title)
-        for feed in running
+        (name, feed.domain, str(feed.source.kind), _condition(name, away, settings), _drift(name, settings), feed.title)
+        for name, feed in load_all(settings.feeds).items()
     ]
-    rows += [(name, "", "", reason, _drift(name, settings), "") for name, reason in away.items()]
     if as_json:
         members = ("feed", "domain", "source", "state", "drift", "title")
         print(json.dumps([dict(zip(members, row, strict=True)) for row in rows]))
@@ -294,6 +302,13 @@ def list_feeds(as_json: AsJson = False) -> None:
     for feed, domain, source, state, drift, title in sorted(rows, key=lambda row: row[0]):
         table.add_row(feed, domain, source, state, _drift_text(drift), title)
     console.print(table)
+
+
+def _condition(feed: str, away: Mapping[str, str], settings: ConnectorSettings) -> str:
+    """Say whether a feed can run here, and whether somebody has paused it."""
+    if feed in away:
+        return away[feed]
+    return "paused" if FeedState(settings.feed_state, feed).paused else "available"
 
 
 def _drift(feed: str, settings: ConnectorSettings) -> dict[str, Any] | None:

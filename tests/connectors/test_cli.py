@@ -62,7 +62,9 @@ def test_wrong_declarations_end_with_one_sentence(city: Path, tmp_path: Path) ->
     env = _env(city, tmp_path)
     _sample(city, tmp_path)
     for arguments, said in (
-        (("check", "nowhere"), "cannot be read"),
+        (("check", "nowhere"), "nowhere: no such feed in"),
+        (("pause", "nowhere"), "there are stations"),
+        (("check", "nowhere.yaml"), "nowhere.yaml: cannot be read"),
         (("run", "nowhere"), "no such feed"),
         (("check", "stations", "--sample", "/nowhere.csv"), "/nowhere.csv: cannot be read"),
     ):
