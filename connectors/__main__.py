@@ -1,4 +1,4 @@
-"""Command line: python -m connectors run | new | check | replay | relearn | pause | resume | topics | schema."""
+"""Command line: python -m connectors run | new | check | dead | replay | relearn | pause | resume | topics | schema."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import structlog
 import typer
 from aiohttp import web
+from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.table import Table
 
@@ -35,7 +36,7 @@ from connectors.names import Names, load_names
 from connectors.progress import show_progress
 from connectors.publish import Publisher
 from connectors.receive.endpoint import push_app
-from connectors.redrive import dead_places
+from connectors.redrive import dead_places, dead_reasons
 from connectors.remap import RecordMapper
 from connectors.remap import replay as replay_feed
 from connectors.run import Supervisor
@@ -214,6 +215,21 @@ def replay(
     )
     if counters.get("at_source"):
         console.print(f"{counters['at_source']} were refused before they were records: correct them at the source")
+
+
+@app.command(epilog="Example: python -m connectors dead nyc-311")
+def dead(feed: FeedName, as_json: AsJson = False) -> None:
+    """Say why records of a feed were refused: by which rule, how many, where the first stand, what to do."""
+    settings = ConnectorSettings()
+    _declared(feed, settings)
+    reasons = asyncio.run(dead_reasons(feed, settings))
+    if as_json:
+        print(json.dumps([asdict(one) for one in reasons]))
+        return
+    table = Table("records", "stage", "rule", "field", "what to do", "for instance")
+    for one in reasons:
+        table.add_row(str(one.records), one.stage, one.rule, one.field, one.suggestion, "\n".join(one.positions))
+    console.print(table if reasons else f"{feed}: no record was refused")
 
 
 @app.command(epilog="Examples: python -m connectors new --sample trees.csv --domain environment; "
@@ -423,7 +439,7 @@ def _show(trial: Trial, remarks: list[str]) -> None:
 
 
 def main() -> None:
-    """Run the command line; a wrong declaration or setting is one clear sentence and exit status 2."""
+    """Run the command line; a wrong declaration or setting is one clear sentence and exit status 2, no Kafka 3."""
     level = logging.getLevelNamesMapping().get(os.environ.get("DATAPOLIS_LOG_LEVEL", "info").upper(), logging.INFO)
     logging.getLogger("aiokafka.conn").addFilter(once_is_enough)
     structlog.configure(
@@ -438,8 +454,18 @@ def main() -> None:
     try:
         app()
     except FeedError as error:
-        Console(stderr=True).print(f"connectors: {error}", style="red", markup=False, soft_wrap=True)
+        _complain(str(error))
         raise SystemExit(2) from error
+    except KafkaError as error:
+        _complain(
+            f"Kafka at {ConnectorSettings().kafka}: {error}; is it up, and are DATAPOLIS_KAFKA and the log-in "
+            "(DATAPOLIS_KAFKA_USER) right?"
+        )
+        raise SystemExit(3) from error
+
+
+def _complain(text: str) -> None:
+    Console(stderr=True).print(f"connectors: {text}", style="red", markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":
