@@ -16,7 +16,7 @@ from catalog.fragments import Fragments
 from catalog.http import ckan, dcat, entries, health, problems, readiness, register, roadmap, routes, search, sparql
 from catalog.http.headers import HeadAsGet, SecurityHeaders
 from catalog.portal import pages
-from catalog.portal.language import LanguagePrefix
+from catalog.portal.language import LANGUAGES, LanguagePrefix, language_of
 from catalog.portal.live import LiveMap
 from catalog.portal.sample import Samples
 from catalog.settings import Settings
@@ -37,6 +37,8 @@ def create_app(settings: Settings | None = None, trust_settings: PolicySettings 
         pool = await open_pool(settings.dsn_catalog.get_secret_value())
         http = session(settings.egress, settings.read_timeout_s)
         try:
+            for code in LANGUAGES:  # read now, so that no reader waits for it
+                language_of(code)
             async with trust.service(app, trust_settings):
                 public = Broker(http, settings.broker_url, purpose=settings.public_purpose)
                 app.state.pool = pool
@@ -47,7 +49,7 @@ def create_app(settings: Settings | None = None, trust_settings: PolicySettings 
                 app.state.use = register.UseOfData()
                 await enter_systems(settings, pool, app.state.trust_pool)
                 app.state.sparql = sparql.Endpoint(settings.sparql_timeout_s, app.state.fragments)
-                app.state.samples = Samples(public)
+                app.state.samples = Samples(public, lambda: app.state.trust.revision)
                 app.state.live = LiveMap(public, settings.live_ttl_s, settings.live_most)
                 yield
         finally:

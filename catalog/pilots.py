@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import aiohttp
@@ -88,10 +88,17 @@ async def judge_roadmap(
         )
     answers = {path: await _answer(http, base + path) for path in _PUBLIC}
     entered = [e.body for e in await systems.newest(conn)]
-    situation = Situation(now, base, {v.domain: v.status for v in verdicts}, figures, entered, answers)
+    titles = {name: _title(domain.title) for name, domain in city.domains.items()}
+    titles |= {pilot.name: _title(pilot.title) for pilot in read_pilots(settings.city)}
+    situation = Situation(now, base, {v.domain: v.status for v in verdicts}, figures, entered, answers, titles)
     found = [judge(q.quarter, gate, situation) for q in plan.quarters for gate in q.gates]
     await store.save(conn, found, now)
     return found
+
+
+def _title(title: Mapping[str, str]) -> str:
+    """A title in the language of the reasons, else in the first that there is."""
+    return title.get("en") or next(iter(title.values()))
 
 
 async def _answer(http: aiohttp.ClientSession, url: str) -> int:

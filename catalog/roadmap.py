@@ -6,7 +6,7 @@ A gate passes, holds (it can be judged, and is not reached yet) or is blocked (w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -151,7 +151,7 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class Situation:
     """What gates are judged by: verdicts by domain, pilots' figures (before, after), the register's newest entries, and
-    which public addresses answered."""
+    which public addresses answered; `titles` are what domains and pilots are called."""
 
     now: datetime
     base_url: str
@@ -159,6 +159,11 @@ class Situation:
     pilots: Mapping[str, tuple[Kpi | None, Kpi | None]]
     systems: Sequence[Mapping[str, Any]]
     answers: Mapping[str, int]
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+    def names(self, domains: Sequence[str]) -> str:
+        """Domains as people call them."""
+        return listed([self.titles.get(name, name) for name in domains])
 
 
 def read_roadmap(folder: Path) -> Plan | None:
@@ -218,11 +223,11 @@ def _governed(quarter: str, gate: Governed, s: Situation) -> Finding:
     missing = [d for d in gate.domains if d not in there]
     status: Status = "pass" if len(there) >= gate.least else "blocked" if unknown else "hold"
     if status == "pass":
-        reason = f"{listed(there)} {'are' if len(there) > 1 else 'is'} at governed readiness."
+        reason = f"{s.names(there)} {'are' if len(there) > 1 else 'is'} at governed readiness."
     elif unknown:
-        reason = f"{listed(unknown)} {'have' if len(unknown) > 1 else 'has'} not been assessed."
+        reason = f"{s.names(unknown)} {'have' if len(unknown) > 1 else 'has'} not been assessed."
     else:
-        reason = f"{listed(missing)} {'are' if len(missing) > 1 else 'is'} not yet at governed readiness."
+        reason = f"{s.names(missing)} {'are' if len(missing) > 1 else 'is'} not yet at governed readiness."
     return Finding(quarter, gate.id, status, len(there), gate.least, reason, f"{s.base_url}/readiness")
 
 
@@ -230,10 +235,10 @@ def _savings(quarter: str, gate: Savings, s: Situation) -> Finding:
     before, after = s.pilots.get(gate.pilot, (None, None))
     evidence = f"{s.base_url}/pilots/{gate.pilot}"
     if before is None or before.median_s is None:
-        reason = f"No baseline of the pilot {gate.pilot} has been measured."
+        reason = f"No baseline of the pilot {s.titles.get(gate.pilot, gate.pilot)} has been measured."
         return Finding(quarter, gate.id, "blocked", None, gate.at_least, reason, evidence)
     if after is None or after.median_s is None:
-        reason = f"Nothing has been measured since the pilot {gate.pilot} began."
+        reason = f"Nothing has been measured since the pilot {s.titles.get(gate.pilot, gate.pilot)} began."
         return Finding(quarter, gate.id, "blocked", None, gate.at_least, reason, evidence)
     saved = 1 - after.median_s / before.median_s if before.median_s else 0.0
     passed = saved >= gate.at_least

@@ -28,14 +28,16 @@ _FIRST_S = 2.0
 
 
 async def keep_scoring(settings: Settings, pool: Pool, http: aiohttp.ClientSession, stop: asyncio.Event) -> None:
-    """Score until told to stop; what cannot be read is named and tried again."""
+    """Score until told to stop; what cannot be read, as of a catalog that is just starting, is named and tried again
+    soon, each time after twice as long."""
     start = f"{settings.catalog_url.rstrip('/')}/catalog"
-    following, rest, said = start, min(_FIRST_S, settings.score_interval_s), ""
+    soon = min(_FIRST_S, settings.score_interval_s)
+    following, rest, again, said = start, soon, soon, ""
     while not stop.is_set():
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), rest)
             return
-        rest = settings.score_interval_s
+        rest, again = again, min(again * 2, settings.score_interval_s)
         try:
             found, after = await score_page(http, following)
             ids = {s.dataset.partition("/catalog/datasets/")[2]: s for s in found}
@@ -43,7 +45,8 @@ async def keep_scoring(settings: Settings, pool: Pool, http: aiohttp.ClientSessi
                 async with pool.acquire() as conn:
                     await scores.save(conn, {i: s for i, s in ids.items() if i}, datetime.now(UTC))
             following, said = after or start, ""
-            rest = rest / _HURRY if after else rest
+            if found:
+                rest, again = settings.score_interval_s / (_HURRY if after else 1), soon
         except (DocumentError, StoreUnavailable) as error:
             text, following = f"{type(error).__name__}: {error}", start
             if text != said:

@@ -7,7 +7,8 @@ answered by the functions that the route uses, so that both ways give the same b
 entity, a refusal, an error) goes to the route from the start, which reads again and says so: reading has no effect.
 
 What the headers say is worked out once per different set of them (`_Door`), and so is what a query string asks for
-behind them; whether the caller, the decision, the tenant and the @context still stand is asked for every request.
+behind them; whether the caller, the decision, the tenant and the @context still stand is asked again for every request
+that comes a millisecond or more after it was asked: decisions are looked after every few hundred.
 
 Paths are handed to FastAPI with each segment's own slashes still encoded, so that an id may hold one.
 """
@@ -51,6 +52,10 @@ _PLAIN_ID = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{0,20}:[A-Za-z0-9_.:\-]{1,500}")
 """Ids that are what they look like, also in JSON: most are."""
 _REQUEST = f'"GET {_ENTITY}'
 _RECEIPT = AUDIT.lower().encode()
+_STANDS_S = 0.001
+_SAID = {name: place for place, name in enumerate((b"authorization", b"data-purpose", b"ngsild-tenant", b"link"))}
+"""The headers that make up a door, by their places in its key."""
+_ASKED = frozenset((b"accept", b"prefer"))
 _OK = "GET", 200, "hot"
 
 _Header = tuple[bytes, bytes]
@@ -73,6 +78,7 @@ class _Door:
     writer: render.Writer
     form: Form
     headers: tuple[_Header, ...]
+    stood_at: float = 0.0
     pages: dict[bytes, tuple[str, Inquiry]] = field(default_factory=dict)
 
     def call(self, services: Services, request: str) -> Call:
@@ -96,10 +102,12 @@ class Hot:
     def __init__(self, app: FastAPI) -> None:
         self.app = app
         self._doors: dict[tuple[bytes | None, ...], _Door] = {}
+        self._services: Services | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""
         if scope["type"] != "http":
+            self._services = None  # those of the last run
             await self.app(scope, receive, send)
             return
         if scope["method"] == "GET":
@@ -126,41 +134,34 @@ class Hot:
         await self.app(scope, receive, counting)
         metrics.SECONDS.labels(method).observe(time.perf_counter() - began)
 
+    def _found(self) -> Services:
+        services: Services = self.app.state.services
+        self._services = services
+        return services
+
     def _enter(self, services: Services, headers: list[_Header]) -> _Door | None:
         """Do what `deps.enter` does from memory alone; None if that is not possible."""
-        authorization = purpose = tenant = link = None
+        said: list[bytes | None] = [None, None, None, None]
         for name, value in headers:
-            if name == b"authorization":
-                if authorization is not None:
+            place = _SAID.get(name)
+            if place is not None:
+                if said[place] is not None:
                     return None
-                authorization = value
-            elif name == b"data-purpose":
-                if purpose is not None:
-                    return None
-                purpose = value
-            elif name == b"accept":
-                if value not in _PLAIN_ACCEPT:
-                    return None
-            elif name == b"prefer":
+                said[place] = value
+            elif name in _ASKED and (name == b"prefer" or value not in _PLAIN_ACCEPT):
                 return None
-            elif name == b"link":
-                if link is not None:
+        key = tuple(said)
+        door, now = self._doors.get(key), time.monotonic()
+        if door is None or now - door.stood_at >= _STANDS_S:
+            if door is None or not self._stands(services, door):
+                door = self._open(services, *said)
+                if door is None:
                     return None
-                link = value
-            elif name == b"ngsild-tenant":
-                if tenant is not None:
-                    return None
-                tenant = value
-        key = authorization, purpose, tenant, link
-        door = self._doors.get(key)
-        if door is None or not self._stands(services, door):
-            door = self._open(services, *key)
-            if door is None:
-                return None
-            if len(self._doors) >= _MAX_KEPT:
-                self._doors.clear()
-            self._doors[key] = door
-        return door if services.trust.fits(door.decision) else None
+                if len(self._doors) >= _MAX_KEPT:
+                    self._doors.clear()
+                self._doors[key] = door
+            door.stood_at = now
+        return door if not door.decision.rates or services.trust.fits(door.decision) else None
 
     def _stands(self, services: Services, door: _Door) -> bool:
         """Say whether what was found out for these headers is so still."""
@@ -215,7 +216,7 @@ class Hot:
         quoted = _quoted(entity_id)
         if quoted is None:
             return False
-        services: Services = self.app.state.services
+        services = self._services or self._found()
         door = self._enter(services, scope["headers"])
         if door is None or door.sight.needs_meta:
             return False
@@ -250,7 +251,7 @@ class Hot:
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Answer with the plain page of a type, by the route's own function."""
         query: bytes = scope["query_string"]
-        services: Services = self.app.state.services
+        services = self._services or self._found()
         if len(query) > 2000:
             return False
         door = self._enter(services, scope["headers"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from math import ceil
 from typing import Any
 
@@ -77,8 +78,14 @@ class NeedToken(HttpProblem):
 
 
 def denied(decision: Decision, detail: str | None = None) -> Denied:
-    """Say that the policy refuses the action: reason, and where to apply."""
-    members = {"reason": decision.reason or "no_agreement", "apply_at": decision.apply_at}
+    """Say that the policy refuses the action: reason, and where to apply.
+
+    A used-up quota is a term of the licence that has been reached, so it is 403 as other refusals are, and says when
+    the next period begins; 429 is for who asks too fast (RFC 6585, 4), which slowing down mends.
+    """
+    members: dict[str, Any] = {"reason": decision.reason or "no_agreement", "apply_at": decision.apply_at}
+    if decision.reason == "quota" and decision.until is not None:
+        members["retry_after"] = max(1, ceil((decision.until - datetime.now(UTC)).total_seconds()))
     return Denied(DENIED, 403, "The policy refuses this action", detail or decision.detail, members)
 
 
@@ -129,7 +136,7 @@ def respond(error: NgsiLdError, headers: dict[str, str] | None = None) -> Respon
     status = status_of(error)
     if status == 401:
         head["WWW-Authenticate"] = "Bearer"
-    if status == 429 and isinstance(error, HttpProblem):
+    if isinstance(error, HttpProblem) and "retry_after" in error.members:
         head["Retry-After"] = str(error.members["retry_after"])
     if status == 503:
         head["Retry-After"] = "1"

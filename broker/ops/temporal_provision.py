@@ -70,7 +70,7 @@ async def add(door: Door, given: Contribution, now: datetime, event: str, *, cre
         else:
             if not known and given.scope_at is None:
                 given.scope_at = given.begins  # a new evolution that does not say since when has its scope all along
-            outcome = await _add(conn, door, given, row, now, event)
+            outcome = await _add(conn, door, given, row, now, event, create=create)
         if outcome.error is None:
             await history.append(conn, door.tenant, patch.distinct(given.history))
             outcome = Outcome(entity, "updated" if known else "created", outcome.version)
@@ -79,13 +79,16 @@ async def add(door: Door, given: Contribution, now: datetime, event: str, *, cre
     return outcome, prepared
 
 
-async def _add(conn: Conn, door: Door, given: Contribution, row: Row | None, now: datetime, event: str) -> Outcome:
+async def _add(
+    conn: Conn, door: Door, given: Contribution, row: Row | None, now: datetime, event: str, *, create: bool
+) -> Outcome:
     doc = given.state
     if "type" not in doc and row is not None:
         doc["type"] = list(row.types)
     change = Change("ingest_merge", given.state["id"], doc, times.of(now), event, door.cause, scope_at=given.scope_at)
     covered = {**doc, **dict.fromkeys(given.attributes - doc.keys())}
-    check = guard(door.access, Change("ingest_merge", change.id, covered), door.refuse)
+    # Where it may be new, an id that what is hidden has taken is refused, not missing: nobody learns that it is.
+    check = guard(door.access, Change("upsert_update" if create else "ingest_merge", change.id, covered), door.refuse)
     (outcome,) = await write.apply(conn, door.tenant, [change], now, [check])
     return outcome
 

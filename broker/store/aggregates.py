@@ -185,13 +185,21 @@ class _Work:
         return rows
 
     def _aggregates(self, rows: Iterable[tuple[Any, Sequence[Any]]], ranges: Bounds) -> list[Aggregate]:
-        """Read rows, each with what the methods gave. There may be thousands: what is common comes first."""
+        """Read rows, each with what the methods gave. There may be thousands: what is common comes first, in line."""
         found = []
         plain = not self.period.months and self.period.seconds < _LONG_S
         step = timedelta(seconds=self.period.seconds if plain else 0)
         for row, given in rows:
             entity, attr, kind, start, timed = row[:5]
-            values = tuple([_value(method, value, timed) for method, value in zip(self.methods, given, strict=True)])
+            if timed:
+                values = tuple([_value(method, value) for method, value in zip(self.methods, given, strict=True)])
+            else:
+                values = tuple(
+                    [
+                        int(one) if type(one) is float and -_EXACT < one < _EXACT and one.is_integer() else one
+                        for one in given
+                    ]
+                )
             origin, end = ranges[entity]
             if step and start < _FAR:
                 end = start + step
@@ -201,16 +209,17 @@ class _Work:
         return found
 
 
-def _value(method: Method, value: Any, timed: bool) -> Any:
-    """Read a value: whole numbers lose their fraction, times get the Z back that they were ordered without."""
+def _value(method: Method, value: Any) -> Any:
+    """Read a value where texts are times: they get the Z back that they were ordered without."""
     if isinstance(value, float):
         return int(value) if value.is_integer() and abs(value) < _EXACT else value
-    if timed and isinstance(value, str) and method in ("avg", "max", "min"):
+    if isinstance(value, str) and method in ("avg", "max", "min"):
         return times.shown(value + "Z") if "." in value else value + "Z"
     return value
 
 
 _EXACT: Final = 2**53
+"""Below it a whole number loses its fraction: no other number has the same double."""
 _FAR: Final = datetime(3000, 1, 1, tzinfo=UTC)
 _LONG_S: Final = 1000 * 366 * 86_400
 """Up to here a period's end is its start and its length; further on it may be the end of time."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from catalog.http.lookup import json_answer
+from catalog.http.lookup import json_answer, reader_of
 from catalog.http.problems import Problem
 from catalog.portal.render import page, wants_page
 from catalog.roadmap import Kpi, quarter_ends, read_pilots, read_roadmap
@@ -43,6 +43,7 @@ async def roadmap(request: Request) -> Response:
                 "quarter": q.quarter,
                 "title": q.title,
                 "ends": ends,
+                "last_day": ends - timedelta(days=1),
                 "over": ends <= now,
                 "passed": sum(g["status"] == "pass" for g in gates),
                 "gates": gates,
@@ -51,7 +52,7 @@ async def roadmap(request: Request) -> Response:
         )
     if wants_page(request):
         return page(request, "roadmap.html", quarters=quarters, pilots=await _all_pilots(request), now=now)
-    return json_answer({"at": now, "quarters": quarters})
+    return json_answer({"at": now, "quarters": [{k: v for k, v in q.items() if k != "last_day"} for q in quarters]})
 
 
 def _gate(quarter: str, gate: Any, found: dict[Any, Any], runs: dict[Any, Any]) -> dict[str, Any]:
@@ -100,7 +101,9 @@ async def pilot(request: Request, name: str) -> Response:
         "baseline": _figure(frozen[1]) | {"definition": frozen[0]} if frozen else None,
         "now": _figure(after) if after else None,
     }
-    return page(request, "pilot.html", p=body) if wants_page(request) else json_answer(body)
+    if not wants_page(request):
+        return json_answer(body)
+    return page(request, "pilot.html", p=body, domain_titles=(await reader_of(request).state()).titles)
 
 
 async def _all_pilots(request: Request) -> list[dict[str, Any]]:

@@ -53,9 +53,14 @@ async def home(request: Request, start: Annotated[int, Query(ge=0, le=100_000)] 
 
 
 @router.get("/domains/{name}", include_in_schema=False)
-async def domain(request: Request, name: str, dataset: Annotated[str, Query(max_length=300)] = "") -> Response:
+async def domain(
+    request: Request,
+    name: str,
+    dataset: Annotated[str, Query(max_length=300)] = "",
+    rows: Annotated[str, Query(max_length=10)] = "",
+) -> Response:
     """One domain: its evidence, history, quality, datasets, feeds, sample rows and how to use it. Of very many datasets
-    it shows those around `dataset`."""
+    it shows those around `dataset`; with `rows=now` it waits until their sample rows have been read."""
     view = (await _state(request)).view(name, datetime.now(UTC))
     if view is None:
         return problem_page(request, 404, "No such domain", f"There is no data domain called {name} here.")
@@ -77,7 +82,7 @@ async def domain(request: Request, name: str, dataset: Annotated[str, Query(max_
         shown=shown,
         scores={d.slug: _score(scored[d.id]) for d in shown if d.id in scored},
         start=start,
-        samples=await request.app.state.samples.of(shown[:_SAMPLED]),
+        samples=await request.app.state.samples.of(shown[:_SAMPLED], patient=rows == "now"),
         snips=snippets(view, settings.catalog_url, settings.broker_for_others, settings.public_purpose),
         context=f"{settings.catalog_url.rstrip('/')}/context.jsonld",
     )

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["GATES", "N_", "PHRASES"]
+from policies.language import N_
 
-
-def N_(text: str) -> str:
-    """Mark a text as a message."""
-    return text
+__all__ = ["GATES", "PHRASES"]
 
 
 GATES: Final = {
@@ -120,6 +117,10 @@ PHRASES: Final = (
     N_("Nobody has looked for new records for %(span)s; the objective is %(target)s."),
     N_("Feed %(feed)s is %(status)s."),
     N_("It is kept by rule: %(rules)s."),
+    N_("current state for %(span)s"),
+    N_("history for %(span)s"),
+    N_("audit records for %(span)s"),
+    N_("raw records for %(span)s"),
     N_("No rule says how long this data is kept."),
     N_("No feed is declared from which %(types)s comes."),
     N_("Every type comes from one of %(feeds)s."),
@@ -147,6 +148,7 @@ PHRASES: Final = (
     N_("timeliness"),
     N_("validity"),
     N_("uniqueness"),
+    N_("consistency"),
     N_("minimal risk"),
     N_("limited risk"),
     N_("high risk"),
@@ -164,7 +166,24 @@ PHRASES: Final = (
     N_("%(domains)s are not yet at governed readiness."),
     N_("1 system in operation: appeal path, bias test and monitoring are live."),
     N_("%(n)s systems in operation: appeal path, bias test and monitoring are live."),
+    N_("%(domains)s is at governed readiness."),
+    N_("%(domains)s are at governed readiness."),
+    N_("%(domains)s has not been assessed."),
+    N_("%(domains)s have not been assessed."),
     N_("No baseline of the pilot %(pilot)s has been measured."),
+    N_("Nothing has been measured since the pilot %(pilot)s began."),
+    N_(
+        "The median time to close went from %(before)s (%(n)s cases) to %(after)s (%(m)s cases): %(share)s saved; "
+        "%(target)s was promised."
+    ),
+    N_("%(days)s days %(hours)s h"),
+    N_("The register holds no system in operation, so there is nothing to judge."),
+    N_("%(name)s has no appeal path."),
+    N_("%(name)s has no recent bias test that it passed."),
+    N_("%(name)s has no recent result of its monitoring that is good."),
+    N_("%(names)s does not answer."),
+    N_("%(names)s do not answer."),
+    N_("nothing"),
     N_("Not Found"),
     N_("Not found"),
     N_("Bad request"),

@@ -17,9 +17,10 @@ from catalog.catalogue import Reader
 from catalog.dataset import local_name, words
 from catalog.http.negotiate import choose
 from catalog.portal import charts
-from catalog.portal.language import LANGUAGES, language_of, preferred
+from catalog.portal.language import LANGUAGES, language_of, localised, preferred
 from catalog.portal.phrases import GATES
 from catalog.wording import duration
+from policies.language import plain_path
 
 __all__ = ["STATIC", "TEMPLATES", "arc", "environment", "page", "problem_page", "span", "wants_page"]
 
@@ -60,6 +61,7 @@ def environment(code: str) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
         extensions=EXTENSIONS,
     )
     language = language_of(code)
@@ -77,6 +79,8 @@ def environment(code: str) -> Environment:
         "duration": lambda s: language.say(duration(s)),
         "local_name": local_name,
         "words": words,
+        "title_of": lambda name, titles: titles.get(name, name),
+        "thing": lambda said: language.messages.get(said.lower(), "").capitalize() or said,
         "compact": lambda value: json.dumps(value, ensure_ascii=False),
     }
     found.globals |= {"arc": arc, "charts": charts, "asks": GATES}
@@ -94,10 +98,8 @@ def page(request: Request, template: str, status: int = 200, **given: Any) -> Re
     settings = request.app.state.settings
     prefix: str | None = request.scope.get("language")
     code = prefix or preferred(request.headers.get("accept-language"))
-    base = f"/{prefix}" if prefix else ""
-    query, inner = request.url.query, request.scope["path"]
-    if prefix and inner.startswith(f"{base}/"):  # what answers when all within has failed sees the whole path
-        inner = inner.removeprefix(base)
+    query = request.url.query
+    inner = plain_path(request.scope["path"], prefix)  # what answers when all within has failed sees the whole path
     body = (
         environment(code)
         .get_template(template)
@@ -106,10 +108,10 @@ def page(request: Request, template: str, status: int = 200, **given: Any) -> Re
             language=code,
             city_language=reader.city.languages[0],
             languages=LANGUAGES,
-            path=request.url.path.removeprefix(base) if prefix else request.url.path,
             here=inner + (f"?{query}" if query else ""),
-            at=lambda path: f"{base}{path}",
-            search_address=lambda **asked: f"{base}/search?{urlencode(asked, doseq=True)}",
+            at=lambda path: localised(path, prefix),
+            localised=localised,
+            search_address=lambda **asked: localised(f"/search?{urlencode(asked, doseq=True)}", prefix),
             base_url=settings.catalog_url.rstrip("/"),
             broker_url=settings.broker_for_others,
             public_purpose=settings.public_purpose,

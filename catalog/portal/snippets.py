@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from catalog.dataset import Dataset
-from catalog.portal.phrases import N_
 from catalog.portal.view import DomainView
+from policies.language import N_
 
 __all__ = ["Snippet", "snippets"]
 

@@ -42,9 +42,18 @@ def _new_id() -> str:
     return str(uuid7())
 
 
+_said = 0, ""
+"""The millisecond that was written last, and its text: many records share one."""
+
+
 def _now() -> str:
-    seconds, thousandths = divmod(time.time_ns() // 1_000_000, 1000)
-    return f"{_second(seconds)}.{thousandths:03}Z"
+    global _said
+    at = time.time_ns() // 1_000_000
+    said, text = _said
+    if said != at:
+        text = f"{_second(at // 1000)}.{at % 1000:03}Z"
+        _said = at, text
+    return text
 
 
 @lru_cache(maxsize=2)

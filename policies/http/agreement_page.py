@@ -11,8 +11,9 @@ from fastapi.responses import Response
 from policies import times
 from policies.agreements.desk import Actor, Desk, NoSuchThing
 from policies.http.outcomes import failed
-from policies.http.pages import page
-from policies.http.words import deal, duty_words, text
+from policies.http.pages import language_for, page
+from policies.http.words import deal
+from policies.language import N_
 from policies.store import applications, lifecycle, obligations, terms
 from policies.store.connect import Conn
 from policies.store.lifecycle import Version
@@ -21,26 +22,27 @@ from policies.trust import ActRefused
 __all__ = ["show"]
 
 _SAID = {
-    "amend": "amended",
-    "apply": "applied for",
-    "approve": "approved",
-    "expire": "ended",
-    "offer": "offered",
-    "refuse": "refused",
-    "report": "duty reported",
-    "resume": "resumed",
-    "revoke": "revoked",
-    "revoked": "revoked",
-    "suspend": "suspended",
-    "suspended": "suspended",
-    "active": "activated",
-    "warn": "warned",
-    "withdraw": "withdrawn",
+    "amend": N_("amended"),
+    "apply": N_("applied for"),
+    "approve": N_("approved"),
+    "enact": N_("put in force"),
+    "expire": N_("ended"),
+    "offer": N_("offered"),
+    "refuse": N_("refused"),
+    "report": N_("duty reported"),
+    "resume": N_("resumed"),
+    "revoke": N_("revoked"),
+    "revoked": N_("revoked"),
+    "suspend": N_("suspended"),
+    "suspended": N_("suspended"),
+    "active": N_("activated"),
+    "warn": N_("warned"),
+    "withdraw": N_("withdrawn"),
 }
 _SANCTIONS = {
-    "active": (("warn", "Warn"), ("suspend", "Suspend"), ("revoke", "Revoke")),
-    "suspended": (("resume", "Resume"), ("warn", "Warn"), ("revoke", "Revoke")),
-    "offered": (("revoke", "End the offer"),),
+    "active": (("warn", N_("Warn")), ("suspend", N_("Suspend")), ("revoke", N_("Revoke"))),
+    "suspended": (("resume", N_("Resume")), ("warn", N_("Warn")), ("revoke", N_("Revoke"))),
+    "offered": (("revoke", N_("End the offer")),),
 }
 _HIDDEN = ("applied", "refused", "withdrawn")
 
@@ -55,22 +57,21 @@ async def show(request: Request, desk: Desk, who: Actor, uid: str) -> Response:
         shown = next((one for one in versions if one.current), versions[0] if versions and inside else None)
         if shown is None or domain is None:
             return await failed(request, NoSuchThing(f"there is no agreement {uid!r}; see /trust/agreements"))
-        parties = await terms.parties(conn)
+        parties, lang = await terms.parties(conn), language_for(request)
         waiting = next((one for one in versions if one.status == "applied"), None) if inside else None
         given = {
-            "deal": deal(_body(shown), parties),
-            "domain": text(domain["title"]),
+            "deal": deal(_body(shown), parties, lang),
+            "domain": lang.text(domain["title"]),
             "url": request.url,
             "steward": steward,
             "four_eyes": domain["four_eyes"],
-            "proposal": deal(_body(waiting), parties) if waiting else None,
+            "proposal": deal(_body(waiting), parties, lang) if waiting else None,
             "sanctions": _SANCTIONS.get(shown.status, ()) if steward and shown.current else (),
             "draft": _draft(waiting or shown) if steward else "",
             "said": _SAID,
-            "duty_words": duty_words,
             **await _inside(conn, uid, waiting, inside),
         }
-    answer = page("agreement.html", parties, **given)
+    answer = page(request, "agreement.html", parties, **given)
     if inside:
         answer.headers["Cache-Control"] = "no-store"
     return answer
@@ -91,7 +92,7 @@ async def _inside(conn: Conn, uid: str, waiting: Version | None, inside: bool) -
     hidden = [] if inside else [one.version for one in await lifecycle.versions(conn, uid) if one.status in _HIDDEN]
     events = [
         {
-            "act": one.act,
+            "act": "enact" if (one.act, one.status) == ("apply", "active") else one.act,
             "version": one.version,
             "status": one.status,
             "party": one.party,

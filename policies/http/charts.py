@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import ceil, log10
 
+from policies.language import Language
+
 __all__ = ["HEIGHT", "WIDTH", "Bar", "Chart", "bars"]
 
 WIDTH, HEIGHT = 960.0, 220.0
@@ -42,8 +44,8 @@ def _top(most: int) -> int:
     return next(step * power for step in (1, 2, 5, 10) if step * power >= most)
 
 
-def bars(points: Sequence[tuple[str, int, int]], hourly: bool) -> Chart | None:
-    """Lay out (moment, requests, of which refused); None without any."""
+def bars(points: Sequence[tuple[str, int, int]], hourly: bool, lang: Language) -> Chart | None:
+    """Lay out (moment, requests, of which refused) for readers of a language; None without any."""
     if not points:
         return None
     top = _top(max(requests for _, requests, _ in points))
@@ -51,7 +53,7 @@ def bars(points: Sequence[tuple[str, int, int]], hourly: bool) -> Chart | None:
     found = []
     for n, (moment, requests, denied) in enumerate(points):
         height = HEIGHT * requests / top
-        label = f"{datetime.fromisoformat(moment):{'%-d %b %H:%M' if hourly else '%-d %b %Y'}}"
+        label = lang.moment(datetime.fromisoformat(moment), "d MMM, HH:mm" if hourly else "d MMM y")
         refused = HEIGHT * denied / top
         found.append(
             Bar(
@@ -60,5 +62,5 @@ def bars(points: Sequence[tuple[str, int, int]], hourly: bool) -> Chart | None:
             )
         )  # fmt: skip
     steps = 4 if top >= 4 else top
-    lines = tuple((round(HEIGHT - HEIGHT * n / steps, 2), f"{ceil(top * n / steps):,}") for n in range(steps + 1))
+    lines = tuple((round(HEIGHT - HEIGHT * n / steps, 2), lang.number(ceil(top * n / steps))) for n in range(steps + 1))
     return Chart(tuple(found), lines, found[0].label, found[-1].label)

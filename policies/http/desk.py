@@ -13,9 +13,9 @@ from policies import times
 from policies.agreements.desk import Actor, Desk, NoSuchThing
 from policies.caller import PUBLIC, TokenError
 from policies.http.outcomes import ERRORS, failed
-from policies.http.pages import VARY, page, wants_page
+from policies.http.pages import VARY, language_for, page, page_of, wants_page
 from policies.http.who import COOKIE, actor, body, desk_of, visitor
-from policies.http.words import deal, duty_words, text
+from policies.http.words import deal
 from policies.purposes import broader
 from policies.store import applications, lifecycle, notices, obligations, terms
 from policies.store.connect import Conn
@@ -59,7 +59,7 @@ async def sign_in_page(request: Request) -> Response:
     who = await visitor(request)
     async with desk_of(request).pool.acquire() as conn:
         parties = await terms.parties(conn)
-    return page("sign-in.html", parties, caller=None if who.caller is PUBLIC else who.caller)
+    return page(request, "sign-in.html", parties, caller=None if who.caller is PUBLIC else who.caller)
 
 
 @router.post("/sign-in")
@@ -70,7 +70,7 @@ async def sign_in(request: Request) -> Response:
         caller = await desk_of(request).trust.verify({"authorization": f"Bearer {token}"})
     except ERRORS as error:
         return await failed(request, error)
-    answer = RedirectResponse("/trust/desk", 303)
+    answer = RedirectResponse(page_of(request, "/trust/desk"), 303)
     lasts = int(min(_HOUR_S, max(1.0, caller.expires - times.epoch())))
     secure = desk_of(request).settings.catalog_url.startswith("https:")
     answer.set_cookie(COOKIE, token, max_age=lasts, path="/trust", httponly=True, samesite="strict", secure=secure)
@@ -78,9 +78,9 @@ async def sign_in(request: Request) -> Response:
 
 
 @router.post("/sign-out")
-async def sign_out() -> Response:
+async def sign_out(request: Request) -> Response:
     """Forget the token."""
-    answer = RedirectResponse("/trust/sign-in", 303)
+    answer = RedirectResponse(page_of(request, "/trust/sign-in"), 303)
     answer.delete_cookie(COOKIE, path="/trust")
     return answer
 
@@ -91,9 +91,10 @@ async def offers(request: Request) -> Response:
     async with desk_of(request).pool.acquire() as conn:
         found = await terms.offers(conn)
         if wants_page(request):
-            parties = await terms.parties(conn)
-            titles = {each["name"]: text(each["title"]) for each in await terms.domains(conn)}
-            return page("offers.html", parties, deals=[deal(each, parties) for each in found], titles=titles)
+            parties, lang = await terms.parties(conn), language_for(request)
+            titles = {each["name"]: lang.text(each["title"]) for each in await terms.domains(conn)}
+            deals = [deal(each, parties, lang) for each in found]
+            return page(request, "offers.html", parties, deals=deals, titles=titles)
     return JSONResponse({"offers": found}, headers=VARY)
 
 
@@ -107,9 +108,10 @@ async def apply_page(request: Request, uid: str) -> Response:
     if not offered:
         return await failed(request, NoSuchThing(f"there is no offer {uid!r}; offers are listed at /trust/offers"))
     return page(
+        request,
         "apply.html",
         parties,
-        deal=deal(offered[0], parties),
+        deal=deal(offered[0], parties, language_for(request)),
         uid=uid,
         purposes=sorted(name.rpartition("#")[2] for name in broader()),
         caller=None if who.caller is PUBLIC else who.caller,
@@ -147,13 +149,18 @@ async def desk(request: Request) -> Response:
             given = await _waiting(conn, [each["name"] for each in domains], who.caller.party)
             parties = await terms.parties(conn)
     except TokenError as error:
-        return RedirectResponse("/trust/sign-in", 303) if wants_page(request) else await failed(request, error)
+        return (
+            RedirectResponse(page_of(request, "/trust/sign-in"), 303)
+            if wants_page(request)
+            else await failed(request, error)
+        )
     except ERRORS as error:
         return await failed(request, error)
     if wants_page(request):
-        shown = {each["uid"]: deal(each, parties) for each in (*given["proposals"], *given["agreements"])}
-        titles = {each["name"]: text(each["title"]) for each in domains}
-        return page("desk.html", parties, caller=who.caller, titles=titles, shown=shown, duty_words=duty_words, **given)
+        lang = language_for(request)
+        shown = {each["uid"]: deal(each, parties, lang) for each in (*given["proposals"], *given["agreements"])}
+        titles = {each["name"]: lang.text(each["title"]) for each in domains}
+        return page(request, "desk.html", parties, caller=who.caller, titles=titles, shown=shown, **given)
     return JSONResponse(
         {"party": who.caller.party, "manages": [each["name"] for each in domains], **given}, headers=VARY
     )
@@ -248,8 +255,8 @@ async def assessments(request: Request) -> Response:
         if wants_page(request):
             parties = await terms.parties(conn)
             managed = [] if who.caller is PUBLIC else await desk_of(request).manages(conn, who)
-            titles = {each["name"]: text(each["title"]) for each in await terms.domains(conn)}
-            return page("assessments.html", parties, found=found, managed=managed, titles=titles)
+            titles = {each["name"]: language_for(request).text(each["title"]) for each in await terms.domains(conn)}
+            return page(request, "assessments.html", parties, found=found, managed=managed, titles=titles)
     return JSONResponse({"assessments": found}, headers=VARY)
 
 
@@ -262,8 +269,8 @@ async def assessment(request: Request, id: str) -> Response:
             return await failed(request, NoSuchThing(f"there is no assessment {id!r}; see /trust/assessments"))
         if wants_page(request):
             parties = await terms.parties(conn)
-            titles = {each["name"]: text(each["title"]) for each in await terms.domains(conn)}
-            return page("assessments.html", parties, found=[_assessment(found)], managed=[], titles=titles)
+            titles = {each["name"]: language_for(request).text(each["title"]) for each in await terms.domains(conn)}
+            return page(request, "assessments.html", parties, found=[_assessment(found)], managed=[], titles=titles)
     return JSONResponse(_assessment(found), headers=VARY)
 
 

@@ -152,6 +152,7 @@ async def _page(
     settings: PolicySettings = request.app.state.trust_settings
     broker = (settings.broker_public_url or settings.broker_url).rstrip("/")
     answer = page(
+        request,
         "keys.html",
         parties,
         status,

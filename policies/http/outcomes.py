@@ -12,7 +12,7 @@ from policies.agreements.desk import Done, NoSuchThing, Unfit
 from policies.caller import PurposeError, TokenError
 from policies.decision import EngineUnavailable
 from policies.domains import CityFileError
-from policies.http.pages import VARY, page, wants_page
+from policies.http.pages import VARY, page, page_of, wants_page
 from policies.http.problems import members
 from policies.http.who import BadBody, Foreign, is_form
 from policies.store import terms
@@ -45,14 +45,16 @@ async def done(request: Request, work: Awaitable[Done], status: int = 200) -> Re
     if is_form(request) and "webhook_secret" in result.result:
         return await _told_once(request, result)
     if is_form(request):
-        return RedirectResponse(result.page, 303, headers)
+        return RedirectResponse(page_of(request, result.page), 303, headers)
     return JSONResponse(result.result, status, headers)
 
 
 async def _told_once(request: Request, result: Done) -> Response:
     async with request.app.state.trust_pool.acquire() as conn:
         parties = await terms.parties(conn)
-    return page("told-once.html", parties, secret=result.result["webhook_secret"], onward=result.page)
+    return page(
+        request, "told-once.html", parties, secret=result.result["webhook_secret"], onward=page_of(request, result.page)
+    )
 
 
 async def failed(request: Request, error: Exception) -> Response:
@@ -69,7 +71,7 @@ async def failed(request: Request, error: Exception) -> Response:
     if wants_page(request):
         async with request.app.state.trust_pool.acquire() as conn:
             parties = await terms.parties(conn)
-        shown = page("refused.html", parties, status, title=title, detail=detail, code=status)
+        shown = page(request, "refused.html", parties, status, title=title, detail=detail, code=status)
         shown.headers.update(headers)
         return shown
     answer = members(status, name, title, detail, extra)

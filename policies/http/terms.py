@@ -9,10 +9,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from policies.http.agreement_page import show
-from policies.http.pages import VARY, page, wants_page
+from policies.http.pages import VARY, language_for, page, wants_page
 from policies.http.problems import missing
 from policies.http.who import desk_of, visitor
-from policies.http.words import deal, text
+from policies.http.words import deal
 from policies.store import terms as store
 from policies.store.connect import Conn, Pool
 
@@ -30,7 +30,7 @@ async def _missing(request: Request, conn: Conn, detail: str) -> Response:
     """Say that there is no such thing, to people on a page."""
     if not wants_page(request):
         return missing(detail)
-    return page("missing.html", await store.parties(conn), 404, detail=detail)
+    return page(request, "missing.html", await store.parties(conn), 404, detail=detail)
 
 
 def _how_to_apply(domain: Mapping[str, Any]) -> str:
@@ -45,7 +45,7 @@ async def domains(request: Request) -> Response:
     async with _pool(request).acquire() as conn:
         found = await store.domains(conn)
         if wants_page(request):
-            return page("domains.html", await store.parties(conn), domains=found)
+            return page(request, "domains.html", await store.parties(conn), domains=found)
     return JSONResponse({"domains": found}, headers=VARY)
 
 
@@ -56,7 +56,7 @@ async def all_terms(request: Request) -> Response:
     async with _pool(request).acquire() as conn:
         found = await store.domains(conn)
         if wants_page(request):
-            return page("all-terms.html", await store.parties(conn), domains=found)
+            return page(request, "all-terms.html", await store.parties(conn), domains=found)
     links = [{"domain": item["name"], "title": item["title"], "url": f"{base}/{item['name']}"} for item in found]
     return JSONResponse({"terms": links}, headers=VARY)
 
@@ -89,8 +89,10 @@ async def terms(request: Request, domain: str) -> Response:
         "offers": offers,
     }
     if wants_page(request):
-        deals = sorted((deal(item, parties) for item in agreements), key=lambda one: not one.public)
-        return page("terms.html", parties, terms=body, deals=deals, offered=[deal(item, parties) for item in offers])
+        lang = language_for(request)
+        deals = sorted((deal(item, parties, lang) for item in agreements), key=lambda one: not one.public)
+        offered = [deal(item, parties, lang) for item in offers]
+        return page(request, "terms.html", parties, terms=body, deals=deals, offered=offered)
     return JSONResponse(body, headers=VARY)
 
 
@@ -100,7 +102,7 @@ async def agreements(request: Request, domain: str | None = None) -> Response:
     async with _pool(request).acquire() as conn:
         found = await store.agreements(conn, domain)
         if wants_page(request):
-            return await _listing(conn, found, domain)
+            return await _listing(request, conn, found, domain)
     summary = [
         {
             **{name: item[name] for name in ("uid", "version", "status", "title", "domain", "assignee", "valid")},
@@ -112,13 +114,13 @@ async def agreements(request: Request, domain: str | None = None) -> Response:
     return JSONResponse({"agreements": summary}, headers=VARY)
 
 
-async def _listing(conn: Conn, found: list[dict[str, Any]], domain: str | None) -> Response:
+async def _listing(request: Request, conn: Conn, found: list[dict[str, Any]], domain: str | None) -> Response:
     """Show agreements by domain, those open to everybody first."""
-    parties = await store.parties(conn)
-    titles = {each["name"]: text(each["title"]) for each in await store.domains(conn)}
-    deals = sorted((deal(item, parties) for item in found), key=lambda one: not one.public)
+    parties, lang = await store.parties(conn), language_for(request)
+    titles = {each["name"]: lang.text(each["title"]) for each in await store.domains(conn)}
+    deals = sorted((deal(item, parties, lang) for item in found), key=lambda one: not one.public)
     groups = [(name, title, [one for one in deals if one.domain == name]) for name, title in titles.items()]
-    return page("agreements.html", parties, groups=groups, titles=titles, chosen=domain)
+    return page(request, "agreements.html", parties, groups=groups, titles=titles, chosen=domain)
 
 
 @router.get("/agreements/{uid}")

@@ -12,7 +12,6 @@ from pydantic import TypeAdapter
 import ontologies.load
 from policies import times
 from policies.agreements import profile
-from policies.agreements.desk import Actor
 from policies.agreements.odrl import Agreement
 from policies.agreements.terms import TRUST
 from policies.agreements.whatif import WhatIfForm, what_if
@@ -20,9 +19,8 @@ from policies.caller import PUBLIC
 from policies.http.acts import document_of
 from policies.http.charts import bars
 from policies.http.outcomes import ERRORS, done, failed
-from policies.http.pages import VARY, page, wants_page
+from policies.http.pages import VARY, language_for, page, wants_page
 from policies.http.who import actor, body, desk_of, is_form, visitor
-from policies.http.words import text
 from policies.store import terms
 from policies.store import usage as store
 from policies.store.connect import Conn
@@ -68,7 +66,7 @@ async def usage(request: Request) -> Response:
         else:
             receipt = {}
         if wants_page(request):
-            shown = await _page(conn, who, found, managed)
+            shown = await _page(request, conn, found, managed)
             shown.headers.update(receipt)
             return shown
     return JSONResponse(found, headers={**VARY, **receipt, "Cache-Control": "no-store"})
@@ -96,21 +94,23 @@ async def _by(conn: Conn, domains: list[str], since: datetime, until: datetime) 
     return found
 
 
-async def _page(conn: Conn, who: Actor, found: dict[str, Any], managed: list[dict[str, Any]]) -> Response:
-    parties = await terms.parties(conn)
-    titles = {each["name"]: text(each["title"]) for each in await terms.domains(conn)}
-    names = {each["uid"]: text(each["title"]) for each in await terms.agreements(conn)}
+async def _page(request: Request, conn: Conn, found: dict[str, Any], managed: list[dict[str, Any]]) -> Response:
+    parties, lang = await terms.parties(conn), language_for(request)
+    titles = {each["name"]: lang.text(each["title"]) for each in await terms.domains(conn)}
+    names = {each["uid"]: lang.text(each["title"]) for each in await terms.agreements(conn)}
     stewards = found.get("stewards")
     chart = None
     if stewards is not None:
         over = stewards.get("by_hour") or stewards.get("by_day") or []
-        chart = bars([(each["key"], each["requests"], each["denied"]) for each in over], "by_hour" in stewards)
+        chart = bars([(each["key"], each["requests"], each["denied"]) for each in over], "by_hour" in stewards, lang)
     else:
         days: dict[str, int] = {}
         for each in found["public"]:
             days[each["day"]] = days.get(each["day"], 0) + (each["requests"] or 0)
-        chart = bars([(f"{day}T00:00:00Z", number, 0) for day, number in sorted(days.items())], hourly=False)
+        told = [(f"{day}T00:00:00Z", number, 0) for day, number in sorted(days.items())]
+        chart = bars(told, False, lang) if any(days.values()) else None
     return page(
+        request,
         "usage.html",
         parties,
         found=found,
@@ -118,7 +118,7 @@ async def _page(conn: Conn, who: Actor, found: dict[str, Any], managed: list[dic
         chart=chart,
         titles=titles,
         names=names,
-        managed=[text(each["title"]) for each in managed],
+        managed=[lang.text(each["title"]) for each in managed],
     )
 
 
@@ -129,7 +129,9 @@ async def what_if_page(request: Request) -> Response:
     uid = request.query_params.get("agreement", "")
     async with desk_of(request).pool.acquire() as conn:
         parties = await terms.parties(conn)
-    return page("what-if.html", parties, caller=None if who.caller is PUBLIC else who.caller, uid=uid, result=None)
+    return page(
+        request, "what-if.html", parties, caller=None if who.caller is PUBLIC else who.caller, uid=uid, result=None
+    )
 
 
 @router.post("/what-if")
@@ -150,7 +152,7 @@ async def what_if_post(request: Request) -> Response:
         return await failed(request, error)
     async with desk_of(request).pool.acquire() as conn:
         parties = await terms.parties(conn)
-    return page("what-if.html", parties, caller=who.caller, uid=form.agreement or "", result=result.result)
+    return page(request, "what-if.html", parties, caller=who.caller, uid=form.agreement or "", result=result.result)
 
 
 @router.get("/profile")
@@ -159,7 +161,7 @@ async def profile_document(request: Request) -> Response:
     if wants_page(request):
         async with desk_of(request).pool.acquire() as conn:
             parties = await terms.parties(conn)
-        return page("profile.html", parties, sections=profile.SECTIONS)
+        return page(request, "profile.html", parties, sections=profile.SECTIONS)
     schema = TypeAdapter(Agreement).json_schema(by_alias=True)
     return JSONResponse(profile.document(schema), media_type="application/ld+json", headers=VARY)
 

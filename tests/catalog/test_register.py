@@ -115,7 +115,7 @@ def test_the_roadmap_is_judged_from_entities_and_its_baseline_is_frozen(governed
     gates = {g["id"]: g for q in quarters.values() for g in q["gates"]}
     assert (gates["faster-closing"]["status"], gates["faster-closing"]["value"]) == ("pass", 0.25)
     assert gates["two-domains"]["status"] == "hold"
-    assert gates["two-domains"]["reason"] == "environment is not yet at governed readiness."
+    assert gates["two-domains"]["reason"] == "Environment is not yet at governed readiness."
     assert quarters["2027-Q1"]["over"] is False
     governed.put(cases(0, 120, start, 400))
     governed.assess()

@@ -37,6 +37,7 @@ def _situation(**changes: Any) -> Situation:
         "pilots": {"request-routing": (BEFORE, Kpi(14000.0, 900, 30, NOW))},
         "systems": [SYSTEM],
         "answers": {"/use": 200, "/trust/log/checkpoint": 200},
+        "titles": {"environment": "Environment", "mobility": "Mobility", "request-routing": "Routing of requests"},
     }
     return Situation(**given | changes)
 
@@ -46,18 +47,18 @@ def _with(**changes: Any) -> dict[str, Any]:
 
 
 CASES: dict[str, tuple[str, dict[str, Any], str, str]] = {
-    "both governed": ("two-domains", {}, "pass", "mobility and environment are at governed readiness."),
+    "both governed": ("two-domains", {}, "pass", "Mobility and Environment are at governed readiness."),
     "one short": (
         "two-domains",
         {"verdicts": {"mobility": "governed", "environment": "not yet"}},
         "hold",
-        "environment is not yet at governed readiness.",
+        "Environment is not yet at governed readiness.",
     ),
     "one unknown": (
         "two-domains",
         {"verdicts": {"mobility": "governed"}},
         "blocked",
-        "environment has not been assessed.",
+        "Environment has not been assessed.",
     ),
     "saved": (
         "faster-closing",
@@ -84,13 +85,13 @@ CASES: dict[str, tuple[str, dict[str, Any], str, str]] = {
         "faster-closing",
         {"pilots": {}},
         "blocked",
-        "No baseline of the pilot request-routing has been measured.",
+        "No baseline of the pilot Routing of requests has been measured.",
     ),
     "not begun": (
         "faster-closing",
         {"pilots": {"request-routing": (BEFORE, None)}},
         "blocked",
-        "Nothing has been measured since the pilot request-routing began.",
+        "Nothing has been measured since the pilot Routing of requests began.",
     ),
     "overseen": ("oversight", {}, "pass", "1 system in operation: appeal path, bias test and monitoring are live."),
     "untested": (

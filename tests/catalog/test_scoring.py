@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import socketserver
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 from rdflib import DCAT, RDF, Graph, URIRef
 
@@ -14,6 +19,7 @@ from catalog.rdf import DQV
 from tests.catalog.breaking import declared_without, without_agreement
 from tests.catalog.conftest import City, assessing
 from tests.catalog.harvesting import ask
+from tests.fixtures.broker import free_port
 
 METRIC = URIRef("https://datapolis.example/ns#metadataQuality")
 DIMENSIONS = {"findability": 100, "accessibility": 100, "interoperability": 110, "reusability": 75, "contextuality": 20}
@@ -25,6 +31,46 @@ def _scored(city: City, domain: str, condition: Callable[[list[dict[str, Any]]],
         assert time.monotonic() < end, found
         time.sleep(0.3)
     return {each["dataset"]: each for each in found}
+
+
+class _Through(socketserver.BaseRequestHandler):
+    """Hands a connection through to the catalog."""
+
+    to: tuple[str, int]
+
+    def handle(self) -> None:
+        with socket.create_connection(self.to, timeout=30) as onward:
+            back = threading.Thread(target=self._copy, args=(onward, self.request), daemon=True)
+            back.start()
+            self._copy(self.request, onward)
+            back.join(30)
+
+    @staticmethod
+    def _copy(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+        with suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+
+def test_a_catalog_that_starts_after_the_assessor_is_scored_soon(governed: City) -> None:
+    """Not only when the next scoring of all is due, here in an hour."""
+    governed.in_good_order()
+    assert governed.get("/quality/mobility")["metadata"] == []
+    address = urlsplit(governed.catalog)
+    handler = type("Through", (_Through,), {"to": (address.hostname, address.port)})
+    port = free_port()
+    settings = {"DATAPOLIS_CATALOG_URL": f"http://127.0.0.1:{port}", "DATAPOLIS_SCORE_INTERVAL_S": "3600"}
+    with assessing(governed, **settings):
+        time.sleep(3)  # by now it has tried once; where it has not, it finds the catalog there at once
+        with socketserver.ThreadingTCPServer(("127.0.0.1", port), handler) as server:
+            server.daemon_threads = True
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            try:
+                _scored(governed, "mobility", bool)
+            finally:
+                server.shutdown()
 
 
 def test_scores_are_kept_shown_and_follow_what_is_published(governed: City) -> None:

@@ -56,14 +56,20 @@ async def drive(governed: Governed, speed: int) -> None:
 
 @dataclass(slots=True)
 class Load:
-    """Clients that read without pause, and when each last saw what may be revoked."""
+    """Clients that read without pause, and when one last saw what may be revoked.
+
+    `reached_at`: when they had seen it `limit` times.
+    """
 
     governed: Governed
     headers: dict[str, str]
     clients: int = 6
+    limit: int = 0
     answers: int = 0
+    shown: int = 0
     statuses: set[int] = field(default_factory=set)
     shown_at: float = 0.0
+    reached_at: float = 0.0
     hidden_at: float = 0.0
     held_up_s: float = 0.0
 
@@ -91,6 +97,9 @@ class Load:
             self.statuses.add(answer.status)
             if REVOKED in answer.body:
                 self.shown_at = now
+                self.shown += 1
+                if self.shown == self.limit:
+                    self.reached_at = now
             else:
                 self.hidden_at = now
 

@@ -43,8 +43,11 @@ __all__ = ["issuer", "sink"]
 # that trial tells nothing and is made again.
 TRIALS = int(os.environ.get("DATAPOLIS_TRIALS", "200" if os.environ.get("DATAPOLIS_PROVE") == "1" else "10"))
 PARTIES = 5
+QUOTAS = 4
+"""Parties of which one after the other uses its quota up, where a machine is too busy to tell by the one before."""
 LIMIT_S = 1.0
 HELD_UP_S = 0.2
+USES = 60
 _PURPOSE = "dpv:ServiceProvision"
 
 
@@ -57,12 +60,14 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample city, in which several parties have an agreement like that of the journey planner."""
     folder = tmp_path_factory.mktemp("revocation") / "city"
     shutil.copytree(ROOT / "city", folder)
-    parties = "".join(f"\n  urn:party:trial-{number}: Trial {number}" for number in range(PARTIES))
+    parties = "".join(f"\n  urn:party:trial-{number}: Trial {number}" for number in range(PARTIES + QUOTAS))
     settings = folder / "city.yaml"
     settings.write_text(settings.read_text().replace("\nparties:", f"\nparties:{parties}"))
     found = json.loads((folder / "agreements" / "rideflow-mobility.jsonld").read_text())
-    for number in range(PARTIES):
+    for number in range(PARTIES + QUOTAS):
         own = found | {"uid": agreement(number), "assignee": f"urn:party:trial-{number}"}
+        if number >= PARTIES:
+            own = json.loads(json.dumps(own).replace("1000000/P1D", f"{USES}/P1D"))
         (folder / "agreements" / f"trial-{number}.jsonld").write_text(json.dumps(own))
     return folder
 
@@ -155,6 +160,26 @@ async def trials(parties: Sequence[Party], admin: asyncpg.Connection) -> Lags:
             for party in parties:
                 group.create_task(party.trials(TRIALS // 2 // PARTIES, found, lags))
     return lags
+
+
+async def test_a_used_up_quota_ends_on_every_worker_within_a_second(
+    two_workers: BrokerProcess, issuer: TestIssuer
+) -> None:
+    async with opened(two_workers, issuer) as governed:
+        await drive(governed, 1)
+        for number in range(PARTIES, PARTIES + QUOTAS):
+            headers = governed.headers(f"urn:party:trial-{number}", "vendor", _PURPOSE)
+            load = Load(governed, headers, limit=USES)
+            async with load.running():
+                async with asyncio.timeout(60):
+                    while not load.reached_at:  # noqa: ASYNC110 - clients are watched
+                        await asyncio.sleep(0.02)
+                await asyncio.sleep(LIMIT_S + 0.5)
+            last = load.shown_at - load.reached_at
+            if last <= LIMIT_S or load.held_up_s <= HELD_UP_S:
+                break
+        assert last <= LIMIT_S, f"answers under a used-up quota {last:.3f} s after"
+        assert load.hidden_at > load.shown_at, "what is public stays"
 
 
 async def party(number: int, governed: Governed, sink: Sink, stack: AsyncExitStack) -> Party:

@@ -21,7 +21,20 @@ from typing import Any
 from tests.oracle.law import MEMBERS, Caller, Entity, Rule, World, attributes, holds, matches, names, rules, see, typed
 from tests.oracle.request import DENIED
 
-__all__ = ["BATCHES", "KINDS", "Change", "Item", "Step", "Subscription", "come_to", "plain", "told"]
+__all__ = [
+    "BATCHES",
+    "KINDS",
+    "Change",
+    "Item",
+    "Step",
+    "Subscription",
+    "come_to",
+    "covers",
+    "plain",
+    "shows",
+    "told",
+    "whole",
+]
 
 KINDS = ("create", "append", "update", "partial", "put", "merge", "replace", "drop", "delete")
 BATCHES = ("create", "upsert", "upsert?options=update", "update", "merge", "delete")
@@ -102,8 +115,8 @@ def _come_to(
     if before is not None:
         if see(before, grants, prohibitions) is None:
             return ("denied",) if kind in _MAKING else ("missing",), None
-        whole = _whole(before, grants, prohibitions)
-        if (kind == "delete" and not whole) or not _covers(before, written, grants, prohibitions):
+        all_of_it = whole(before, grants, prohibitions)
+        if (kind == "delete" and not all_of_it) or not covers(before, written, grants, prohibitions):
             return ("denied",), None
         if kind == "create":
             return ("conflict",), None
@@ -111,14 +124,14 @@ def _come_to(
             return ("missing",), None
     after = _after(kind, item, before, grants, prohibitions)
     if after is not None and (
-        see(after, grants, prohibitions) is None or not _covers(after, written, grants, prohibitions)
+        see(after, grants, prohibitions) is None or not covers(after, written, grants, prohibitions)
     ):
         return ("denied",), None
     lost = [name for name in attributes(before or {}) if name not in (after or {})]
     return ("done",), Step(item.entity, before, after, (*written, *(name for name in lost if name not in written)))
 
 
-def _covers(entity: Entity, written: Sequence[str], grants: list[Rule], prohibitions: list[Rule]) -> bool:
+def covers(entity: Entity, written: Sequence[str], grants: list[Rule], prohibitions: list[Rule]) -> bool:
     """Say whether an entity is visible, each of its types has a grant, and what is written is visible by name."""
     if see(entity, grants, prohibitions) is None:
         return False
@@ -132,7 +145,7 @@ def shows(entity: Entity, name: str, grants: list[Rule], prohibitions: list[Rule
     return granted and not any(matches(one, entity) and names(one, name) for one in prohibitions)
 
 
-def _whole(entity: Entity, grants: list[Rule], prohibitions: list[Rule]) -> bool:
+def whole(entity: Entity, grants: list[Rule], prohibitions: list[Rule]) -> bool:
     granted = any(matches(one, entity) and one.attrs is None for one in grants)
     return granted and not any(matches(one, entity) for one in prohibitions)
 

@@ -23,9 +23,9 @@ from tests.oracle.request import Request
 from tests.oracle.speech import NS, full, path_of, polygon, query_text
 from tests.oracle.worlds import ATTRIBUTES, DOMAINS
 
-__all__ = ["Stage", "stored", "write_city"]
+__all__ = ["NOW", "Stage", "stored", "write_city"]
 
-_NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
+NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 _LINK = '</ngsi-ld/v1/jsonldContexts/city>; rel="http://www.w3.org/ns/json-ld#context"'
 _TIMES = {
     "past": ("2020-01-01T00:00:00Z", "2021-01-01T00:00:00Z"),
@@ -157,7 +157,7 @@ class Stage:
         finally:
             await conn.close(timeout=5)
             await admin.close(timeout=5)
-        await self.governed.store([stored(one) for one in world.entities.values()], _NOW)
+        await self.governed.store([stored(one) for one in world.entities.values()], NOW)
         await self._remember(world)
         self._headers.clear()
         await asyncio.sleep(0.5)

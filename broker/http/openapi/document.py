@@ -25,7 +25,8 @@ were not there. Every answer's header `Datapolis-Audit` is the receipt of its re
 _PROBLEMS: Final[dict[int, str]] = {
     400: "The request is at fault (BadRequestData, InvalidRequest): the detail names where.",
     401: "No token and no public agreement, or a token that is not accepted.",
-    403: "The policy refuses this action, with the reason and where to apply; or the query is too complex.",
+    403: "The policy refuses this action, with the reason and where to apply, and of a used-up quota with Retry-After; "
+    "or the query is too complex.",
     404: "There is no such resource, or no such tenant.",
     406: "None of the media types accepted can be given.",
     409: "There is one already.",
@@ -33,7 +34,7 @@ _PROBLEMS: Final[dict[int, str]] = {
     413: "The body is too long.",
     415: "The body's media type is none that this operation reads.",
     422: "The standard has it, this broker does not.",
-    429: "The quota or rate of the agreement is used up; Retry-After says when it is filled again.",
+    429: "The agreed rate is exceeded; Retry-After says when a request fits again.",
     503: "The request cannot be decided or recorded now; nothing was done.",
     504: "A @context cannot be had.",
 }

@@ -1,6 +1,7 @@
 // Keeps the page current: fetches it again and replaces the marked parts that changed, so that nothing moves under a
 // reader's hands. Changes of a verdict are said aloud by the status line.
 const EVERY_MS = 4000;
+const SOON_MS = 500; // for parts that say that they are still being read
 
 async function refresh() {
   if (document.hidden) return;
@@ -26,3 +27,4 @@ async function refresh() {
 }
 
 if (document.querySelector("[data-live]")) setInterval(refresh, EVERY_MS);
+if (document.querySelector("[data-waiting]")) setTimeout(refresh, SOON_MS);

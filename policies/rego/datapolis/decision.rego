@@ -86,6 +86,7 @@ grants contains object.union(
 # title: Closed target
 # description: Each of its types is forbidden as a whole.
 closed(target) if {
+	count(closed_types) > 0
 	count(target.types) > 0
 	every type in target.types {
 		type in closed_types

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from policies.store.connect import connect
 from tests.fixtures.governed import Governed
@@ -39,3 +39,7 @@ async def test_reads_by_both_ways_count(governed: Governed) -> None:
     assert answer.json == {"id": BUS, "type": VEHICLE, "location": location}
     refused = await governed.api.call("GET", "/subscriptions", headers=headers)
     assert (refused.status, refused.json["reason"]) == (403, "quota")
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    wait_s = int(refused.headers["Retry-After"])
+    assert refused.json["retry_after"] == wait_s
+    assert abs((midnight - datetime.now(UTC)).total_seconds() - wait_s) < 30

@@ -11,14 +11,12 @@ from pathlib import Path
 from urllib.error import HTTPError
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from docker.local.stack import ROOT
 from tests.catalog.cases import of_the_pilot
 from tests.catalog.conftest import City
+from tests.catalog.portal.looks import SCREENSHOTS, grave
 
-SCREENSHOTS = ROOT / ".local" / "screenshots"
 PATHS = {
     "home": "/",
     "search": "/search",
@@ -69,8 +67,7 @@ def test_every_page_is_accessible_fits_and_reads(chromium: Browser, page: Page, 
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate(contrast) == []
         if look != "light":  # the colours of light are on the phone's page too
-            found = Axe().run(page).response["violations"]
-            assert [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in ("serious", "critical")] == []
+            assert grave(page) == []
         page.screenshot(path=SCREENSHOTS / f"{name}-{look}.png", full_page=True)
 
 
@@ -85,7 +82,7 @@ def test_a_residents_path_by_keyboard_alone(page: Page, governed: City) -> None:
     expect(page.get_by_label("Search the datasets")).to_be_focused()
     page.keyboard.type("vehicle")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="1 dataset", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="1 dataset", exact=True)).to_be_visible(timeout=20_000)
     _reach(page, "Mobility: Vehicle")
     expect(page.get_by_role("heading", level=1)).to_have_text("Mobility")
     expect(page.locator(".gates.full li")).to_have_count(13)
@@ -134,6 +131,19 @@ def test_a_vendors_path_and_the_snippets_work_as_pasted(page: Page, governed: Ci
 def _run(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     return done.stdout
+
+
+def test_sample_rows_come_without_javascript(chromium: Browser, governed: City) -> None:
+    """A page that has not got them yet offers a link to one that waits for them."""
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{governed.catalog}/domains/mobility?dataset=Vehicle&rows=now#Vehicle")
+    rows = page.locator("#Vehicle .sample tbody tr")
+    expect(rows).to_have_count(5)
+    expect(rows.first.locator("th")).to_contain_text("urn:ngsi-ld:Vehicle:")
+    expect(page.locator("#Vehicle h4 small")).to_have_text(re.compile(r"^read at \d\d:\d\d:\d\d UTC$"))
+    assert page.locator("#Vehicle [data-waiting]").count() == 0
+    context.close()
 
 
 def test_a_harvesting_engineers_path(page: Page, governed: City) -> None:

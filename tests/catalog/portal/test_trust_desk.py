@@ -10,11 +10,24 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.catalog.conftest import City
+from tests.catalog.portal.looks import grave, keep
 
 SIZES = {"phone": (360, 740), "wide": (1440, 900)}
 RIDEFLOW = "/trust/agreements/urn:datapolis:agreement:rideflow-mobility"
 OFFER = "/trust/apply/urn:datapolis:offer:journey-planning"
-PATHS = ("offers", "usage", "profile", "assessments", "sign-in", "what-if", "desk", OFFER[7:], RIDEFLOW[7:])
+PATHS = (
+    "offers",
+    "usage",
+    "keys",
+    "es/usage",
+    "profile",
+    "assessments",
+    "sign-in",
+    "what-if",
+    "desk",
+    OFFER[7:],
+    RIDEFLOW[7:],
+)
 APPLICANT = ("--party", "urn:party:wayfinder", "--tier", "vendor", "--purpose", "dpv:ServiceProvision")
 
 
@@ -89,7 +102,7 @@ def test_from_application_to_suspension_by_forms(
     other.goto(mine)
     expect(other.locator(".title-row .badge")).to_have_text("Suspended")
     expect(other.locator("main")).not_to_contain_text("The source is not named.")
-    assert other.get_by_role("button").count() == 0
+    assert other.locator("main").get_by_role("button").count() == 0
     other.close()
 
 
@@ -121,6 +134,8 @@ def test_it_fits_and_reads(governed: City, steward: BrowserContext, path: str) -
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             contrast = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
             assert page.evaluate(contrast) == []
+            keep(page, f"/trust/{path.removeprefix('/')}", "phone" if width < 500 else "wide", scheme)
+    assert grave(page) == []
     unnamed = "[...document.querySelectorAll('input:not([type=hidden]),select,textarea')].filter(e => !e.labels.length)"
     assert page.evaluate(f"{unnamed}.length") == 0
     assert troubles == []

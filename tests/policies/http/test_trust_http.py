@@ -20,7 +20,7 @@ VEHICLE = "https://smartdatamodels.org/dataModel.Transportation/Vehicle"
 async def test_terms_as_json(client: Client) -> None:
     answer = await client.get("/trust/terms/mobility")
     assert answer.status == 200
-    assert answer.headers["vary"] == "Accept"
+    assert answer.headers["vary"] == "Accept, Accept-Language"
     body = answer.json()
     assert body["domain"] == "mobility"
     assert body["licence"] == "https://creativecommons.org/licenses/by/4.0/"
@@ -46,7 +46,7 @@ async def test_terms_as_a_page(client: Client) -> None:
     for path in ("/trust/terms", "/trust/terms/mobility", "/trust/terms/environment", "/trust/terms/requests"):
         answer = await client.get(path, accept=HTML)
         assert answer.headers["content-type"].startswith("text/html")
-        assert answer.headers["vary"] == "Accept"
+        assert answer.headers["vary"] == "Accept, Accept-Language"
         assert "<h1>Terms of use" in answer.text
     assert "not named" in answer.text, "the requests domain has no steward"
     page = (await client.get("/trust/terms/mobility", accept="text/html")).text
@@ -72,7 +72,7 @@ async def test_every_page_has_its_json(client: Client) -> None:
         assert f"<h1>{heading}</h1>" in page.text
         plain = await client.get(path)
         assert "json" in plain.headers["content-type"]
-        assert page.headers["vary"] == plain.headers["vary"] == "Accept"
+        assert page.headers["vary"] == plain.headers["vary"] == "Accept, Accept-Language"
     one = (await client.get("/trust/agreements", params={"domain": "requests"}, accept=HTML)).text
     assert "Open figures of service requests" in one
     assert "Live vehicles for journey planning" not in one

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from policies.http.pages import BOOK
 from policies.http.words import Clause, Deal, Status, deal, licence, listed, named
 
 DPV = "https://w3id.org/dpv#"
@@ -160,7 +161,47 @@ def test_names_and_lists() -> None:
         "thing one",
         "CO",
     )
-    assert (listed([]), listed(["a"]), listed(["a", "b", "c"], "or")) == ("", "a", "a, b or c")
+    assert (listed([]), listed(["a"]), listed(["a", "b", "c"], last=" or ")) == ("", "a", "a, b or c")
     assert licence("https://creativecommons.org/licenses/by-sa/4.0/") == "CC BY-SA 4.0"
     assert licence("https://creativecommons.org/publicdomain/zero/1.0/") == "CC0 1.0"
     assert (licence("https://x.example/own"), licence(None)) == ("https://x.example/own", "not set")
+
+
+def test_an_agreement_in_spanish() -> None:
+    """The same agreement by the message catalog: clauses, limits, duties, numbers and days."""
+    permission = {
+        "action": ["read", "subscribe"],
+        "target": {
+            "types": [NS + "Vehicle"],
+            "attrs": {"except": [NS + "batteryLevel"]},
+            "q": f'<{NS}vehicleType>=="bus"',
+            "feeds": ["buses", "trams"],
+            "window": {"max_age": "P1M"},
+            "resolution": {"time": "PT1H", "metres": 2500},
+        },
+        "constraint": [constraint("purpose", "isAnyOf", [DPV + "ServiceProvision", DPV + "ScientificResearch"])],
+        "duty": [{"kind": "quota", "value": "1000000/P1D"}, {"kind": "delete_after", "value": "P1Y2M"}],
+    }
+    found = deal(agreement(permission, assignee="tier:vendor"), {}, BOOK.language("es"))
+    assert (found.party, found.status, found.since, found.until) == (
+        "Cada proveedor",
+        Status("En vigor", True),
+        "1 de enero de 2026",
+        "31 de marzo de 2028",
+    )
+    assert found.clauses == (
+        Clause(
+            "leer lo actual y recibir avisos de cambios",
+            "vehículo",
+            "todo menos battery level",
+            "prestación de servicios o investigación científica",
+            (
+                'Solo donde vehicle type es "bus".',
+                "Solo a través de las fuentes buses y trams.",
+                "Solo lo que no tenga más de 1 mes.",
+                "Solo como un valor por cada hora.",
+                "Lugares solo con una precisión de 2.500 m.",
+            ),
+            ("Como máximo 1.000.000 peticiones por cada día.", "Borrar lo copiado después de 1 año y 2 meses."),
+        ),
+    )
