@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import json
 import os
@@ -293,3 +294,16 @@ async def _until_async(runner: FeedRunner, condition: Callable[[], bool], timeou
         while not condition():
             await runner.count()
             await asyncio.sleep(0.1)
+
+
+async def test_reading_counters_can_be_cancelled_at_any_moment(
+    stations: tuple[Feed, ConnectorSettings, Path],
+) -> None:
+    """A process that stops leaves no connection behind (an open one is a warning, and a warning an error)."""
+    _, settings, _ = stations
+    for milliseconds in range(12):
+        reading = asyncio.create_task(group_counters("stations", settings))
+        await asyncio.sleep(milliseconds / 1000)
+        reading.cancel()
+        await asyncio.wait({reading})
+    gc.collect()
