@@ -32,7 +32,7 @@ from connectors.publish import Outgoing, Publisher
 from connectors.quality import Counters, Recent
 from connectors.settings import ConnectorSettings
 
-__all__ = ["MapWorker", "RecordMapper", "group_counters", "replay"]
+__all__ = ["MapWorker", "RecordMapper", "group_counters", "partitions_of", "replay"]
 
 _MOST = 2_000
 _LACKING = frozenset({"required", "any-of"})
@@ -280,9 +280,9 @@ async def replay(
         bootstrap_servers=settings.kafka, client_id="datapolis-replay", enable_auto_commit=False, **settings.kafka_login
     )
     counters = Counters()
-    await consumer.start()
     try:
-        partitions = await _partitions(topic, settings)
+        await consumer.start()
+        partitions = await partitions_of(topic, settings)
         ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
         consumer.assign(partitions)
         for partition, begin in (await consumer.beginning_offsets(partitions)).items():
@@ -302,10 +302,11 @@ async def replay(
     return counters
 
 
-async def _partitions(topic: str, settings: ConnectorSettings) -> list[TopicPartition]:
+async def partitions_of(topic: str, settings: ConnectorSettings) -> list[TopicPartition]:
+    """List a topic's partitions. FeedError where there is no such topic."""
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, client_id="datapolis-replay", **settings.kafka_login)
-    await admin.start()
     try:
+        await admin.start()
         described = await admin.describe_topics([topic])
     finally:
         await admin.close()

@@ -11,8 +11,8 @@ __all__ = ["MUTANTS", "Mutant"]
 
 MEMORY = ("tests/oracle/test_in_memory.py",)
 HTTP = ("tests/oracle/test_oracle.py",)
-TRUST = ("tests/policies/test_trust.py", "tests/policies/test_access_keys.py")
-DOOR = ("tests/broker/http/test_governance.py", "tests/broker/http/test_tokens.py")
+TRUST, KEYS = "tests/policies/test_trust.py", "tests/policies/test_access_keys.py"
+DOOR = ("tests/broker/http/test_governance.py::test_403_names_reason_and_where_to_apply",)
 LATER = ("tests/conformance/test_policy_twins.py::test_a_later_change_of_a_hidden_attribute_leaves_no_trace",)
 TIME = ("tests/conformance/test_temporal_governed.py",)
 GONE = ("tests/broker/core/test_temporal_access.py",)
@@ -20,7 +20,10 @@ CHANGES = ("tests/oracle/test_changes.py",)
 TOLD = ("tests/broker/workers/test_notifier.py",)
 WRITES = ("tests/conformance/test_policy_writes.py",)
 RULES = ("tests/policies/test_rego.py::test_opa_test_is_green",)
-TOKENS = ("tests/policies/test_token.py", "tests/policies/test_discovery.py")
+TOKENS = ("tests/policies/test_token.py",)
+DISCOVERY = ("tests/policies/test_discovery.py",)
+ENDED = (f"{KEYS}::test_revoked_and_expired",)
+ONLY = (f"{KEYS}::test_it_reads_under_its_agreement_alone",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ _ROUTES = "broker/http/routes/entities.py"
 _GUARD = "broker/ops/authorise.py"
 _DEPS = "broker/http/deps.py"
 _TRUST = "policies/trust.py"
-_KEYS = "policies/access_keys.py"
+_ACCESS_KEYS = "policies/access_keys.py"
 _TOKEN = "policies/token.py"
 _PDP = "policies/pdp.py"
 _AGES = "broker/core/temporal_access.py"
@@ -215,7 +218,7 @@ MUTANTS: tuple[Mutant, ...] = (
         WRITES,
     ),
     Mutant(_GUARD, 'if self.change.kind == "delete" and not mask.all:', "if False:", WRITES),
-    Mutant(_DEPS, "    if not decision.allow:\n", "    if False:\n", DOOR[:1]),
+    Mutant(_DEPS, "    if not decision.allow:\n", "    if False:\n", DOOR),
     # histories
     Mutant(
         _AGES,
@@ -276,23 +279,44 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("broker/workers/notify.py", "        if masks is None:\n", "        if False:\n", TOLD),
     # who calls, and for how long
     Mutant(
-        _TRUST, "        self._kept.clear()\n        self._ring.forget()\n", "        self._kept.clear()\n", TRUST[1:]
+        _TRUST,
+        "        self._kept.clear()\n        self._ring.forget()\n",
+        "        self._kept.clear()\n",
+        (f"{KEYS}::test_revoking_ends_it_on_a_running_trust",),
     ),
     Mutant(
-        _TRUST, "        self._kept.clear()\n        self._ring.forget()\n", "        self._ring.forget()\n", TRUST[:1]
+        _TRUST,
+        "        self._kept.clear()\n        self._ring.forget()\n",
+        "        self._ring.forget()\n",
+        (f"{TRUST}::test_a_change_is_in_force_within_a_second",),
     ),
-    Mutant(_TRUST, "or kept.until <= time.time() or self._stale():", "or kept.until <= time.time():", TRUST[:1]),
-    Mutant(_KEYS, "if found.revoked_at is not None:", "if False:", TRUST[1:]),
-    Mutant(_KEYS, "if found.expires_at <= datetime.now(UTC):", "if False:", TRUST[1:]),
-    Mutant(_KEYS, "if found is None or not hmac.compare_digest(found.hash, digest):", "if found is None:", TRUST[1:]),
-    Mutant(_KEYS, "if changes == self._changes:", "if True:", TRUST[1:]),
-    Mutant(_PDP, "known = _bound(known, caller.agreement)", "pass", TRUST[1:]),
-    Mutant(_PDP, "if action not in KEY_ACTIONS:", "if False:", TRUST[1:]),
+    Mutant(
+        _TRUST,
+        "or kept.until <= time.time() or self._stale():",
+        "or kept.until <= time.time():",
+        (f"{TRUST}::test_engine_down_is_no_decision", f"{TRUST}::test_database_down_is_no_decision"),
+    ),
+    Mutant(_ACCESS_KEYS, "if found.revoked_at is not None:", "if False:", ENDED),
+    Mutant(_ACCESS_KEYS, "if found.expires_at <= datetime.now(UTC):", "if False:", ENDED),
+    Mutant(
+        _ACCESS_KEYS,
+        "if found is None or not hmac.compare_digest(found.hash, digest):",
+        "if found is None:",
+        (f"{KEYS}::test_unknown_keys",),
+    ),
+    Mutant(
+        _ACCESS_KEYS,
+        "if changes == self._changes:",
+        "if True:",
+        (f"{KEYS}::test_a_look_up_that_a_change_overtook_is_not_kept",),
+    ),
+    Mutant(_PDP, "known = _bound(known, caller.agreement)", "pass", ONLY),
+    Mutant(_PDP, "if action not in KEY_ACTIONS:", "if False:", ONLY),
     Mutant(
         _TOKEN, "audience=self._audience,\n                issuer=self._issuer,", "audience=self._audience,", TOKENS
     ),
     Mutant(_TOKEN, "if algorithm not in key.algorithms:", "if False:", TOKENS),
-    Mutant("policies/keys.py", 'if document.get("issuer") != self._issuer:', "if False:", TOKENS),
+    Mutant("policies/keys.py", 'if document.get("issuer") != self._issuer:', "if False:", DISCOVERY),
     # the rules
     Mutant(
         _REGO,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -46,6 +47,24 @@ def ready(port: int) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, ConnectionError):
         return False
+
+
+def test_an_agreement_is_checked_and_what_is_no_part_of_it_named(tmp_path: Path) -> None:
+    """Without a database: what decisions would read of it, or the member that the profile cannot express."""
+    env = os.environ | {"DATAPOLIS_CITY": str(ROOT / "city")}
+    good = ROOT / "city" / "agreements" / "rideflow-mobility.jsonld"
+    code, out, _ = run(env, "agreement", "lint", str(good))
+    assert (code, json.loads(out)["uid"]) == (0, "urn:datapolis:agreement:rideflow-mobility")
+    odd = json.loads(good.read_text())
+    odd["@context"][2] = str(ROOT / "city" / "context.jsonld")
+    odd["permission"][0]["target"]["colour"] = "red"
+    odd["obligation"] = []
+    file = tmp_path / "odd.jsonld"
+    file.write_text(json.dumps(odd))
+    code, out, err = run(env, "agreement", "lint", str(file))
+    assert (code, out) == (1, "")
+    assert "obligation: not part of the profile" in err
+    assert "permission.0.target.colour: unknown member" in err
 
 
 def test_folder_into_force_and_sealed(pg: Database, tmp_path: Path) -> None:

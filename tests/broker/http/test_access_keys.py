@@ -7,6 +7,7 @@ import time
 from base64 import b64encode
 from datetime import UTC, datetime
 
+import pandas
 import pytest
 
 from policies.access_keys import Made, make, revoke
@@ -61,6 +62,16 @@ async def test_a_tool_reads_with_it_as_password_or_as_bearer(governed: Governed)
         assert (await governed.get("/entities/urn:ngsi-ld:Vehicle:1", headers)).json == answer.json[0]
     public = await governed.get("/entities?type=Vehicle", LINK)
     assert len(public.json) == 2, "what is public is not what the key is for"
+
+
+async def test_pandas_reads_a_table_with_it(governed: Governed) -> None:
+    await governed.store([BUS, OUTSIDE], NOW)
+    made = await a_key(governed)
+    url = f"{governed.running.url}/ngsi-ld/v1/entities?type=Vehicle&options=keyValues"
+    headers = {**LINK, "Authorization": f"Bearer {made.secret}"}
+    table = await asyncio.to_thread(pandas.read_json, url, storage_options=headers)
+    assert list(table["id"]) == ["urn:ngsi-ld:Vehicle:1"]
+    assert set(table.columns) == {"id", "type", "speed", "location"}
 
 
 async def test_it_is_for_one_purpose_and_for_reading(governed: Governed) -> None:
