@@ -1,4 +1,4 @@
-"""Command line: python -m connectors run | new | check | replay | relearn | pause | resume | topics | schema."""
+"""Command line: python -m connectors run | new | check | dead | replay | relearn | pause | resume | topics | schema."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from typing import Annotated, Any
 import structlog
 import typer
 from aiohttp import web
+from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.table import Table
 
@@ -34,7 +36,7 @@ from connectors.names import Names, load_names
 from connectors.progress import show_progress
 from connectors.publish import Publisher
 from connectors.receive.endpoint import push_app
-from connectors.redrive import dead_places
+from connectors.redrive import dead_places, dead_reasons
 from connectors.remap import RecordMapper
 from connectors.remap import replay as replay_feed
 from connectors.run import Supervisor
@@ -75,6 +77,15 @@ def available(settings: ConnectorSettings, chosen: list[str] | None = None) -> t
             away[name] = f"{feed.instead_of} is available"
     running = [feed for name, feed in feeds.items() if name not in away and (not chosen or name in chosen)]
     return running, away
+
+
+def _declared(feed: str, settings: ConnectorSettings, env: Mapping[str, str] | None = None) -> Feed:
+    """Load a feed of the city by its name. FeedError says which there are."""
+    path = settings.feeds / f"{feed}.yaml"
+    if not path.is_file():
+        names = ", ".join(sorted(one.stem for one in settings.feeds.glob("*.yaml"))) or "none"
+        raise FeedError(f"{feed}: no such feed in {settings.feeds}; there are {names}")
+    return load(path, env)
 
 
 def _names(settings: ConnectorSettings) -> Names:
@@ -153,8 +164,7 @@ def check(
     env = dict(os.environ)
     if settings.data is not None:
         env["DATAPOLIS_DATA"] = str(settings.data)
-    path = Path(feed) if feed.endswith((".yaml", ".yml")) else settings.feeds / f"{feed}.yaml"
-    declared = load(path, env)
+    declared = load(Path(feed), env) if feed.endswith((".yaml", ".yml")) else _declared(feed, settings, env)
     names = _names(settings)
     if sample is not None:
         trial = try_file(declared, names, settings, sample, limit, topic)
@@ -187,7 +197,7 @@ def replay(
 ) -> None:
     """Map the records that Kafka still has of a feed again, after its mapping was corrected."""
     settings = ConnectorSettings()
-    declared = load(settings.feeds / f"{feed}.yaml")
+    declared = _declared(feed, settings)
 
     async def again() -> dict[str, Any]:
         found = await dead_places(feed, settings) if dead else None
@@ -205,6 +215,21 @@ def replay(
     )
     if counters.get("at_source"):
         console.print(f"{counters['at_source']} were refused before they were records: correct them at the source")
+
+
+@app.command(epilog="Example: python -m connectors dead nyc-311")
+def dead(feed: FeedName, as_json: AsJson = False) -> None:
+    """Say why records of a feed were refused: by which rule, how many, where the first stand, what to do."""
+    settings = ConnectorSettings()
+    _declared(feed, settings)
+    reasons = asyncio.run(dead_reasons(feed, settings))
+    if as_json:
+        print(json.dumps([asdict(one) for one in reasons]))
+        return
+    table = Table("records", "stage", "rule", "field", "what to do", "for instance")
+    for one in reasons:
+        table.add_row(str(one.records), one.stage, one.rule, one.field, one.suggestion, "\n".join(one.positions))
+    console.print(table if reasons else f"{feed}: no record was refused")
 
 
 @app.command(epilog="Examples: python -m connectors new --sample trees.csv --domain environment; "
@@ -272,7 +297,7 @@ def _said(feed: str, wanted: str, text: str, *, as_json: bool) -> None:
 
 def _state(feed: str) -> FeedState:
     settings = ConnectorSettings()
-    load(settings.feeds / f"{feed}.yaml")
+    _declared(feed, settings)
     return FeedState(settings.feed_state, feed)
 
 
@@ -280,12 +305,11 @@ def _state(feed: str) -> FeedState:
 def list_feeds(as_json: AsJson = False) -> None:
     """List the city's feeds and whether each can run here."""
     settings = ConnectorSettings()
-    running, away = available(settings)
+    _, away = available(settings)
     rows = [
-        (feed.feed, feed.domain, str(feed.source.kind), "available", _drift(feed.feed, settings), feed.title)
-        for feed in running
+        (name, feed.domain, str(feed.source.kind), _condition(name, away, settings), _drift(name, settings), feed.title)
+        for name, feed in load_all(settings.feeds).items()
     ]
-    rows += [(name, "", "", reason, _drift(name, settings), "") for name, reason in away.items()]
     if as_json:
         members = ("feed", "domain", "source", "state", "drift", "title")
         print(json.dumps([dict(zip(members, row, strict=True)) for row in rows]))
@@ -294,6 +318,13 @@ def list_feeds(as_json: AsJson = False) -> None:
     for feed, domain, source, state, drift, title in sorted(rows, key=lambda row: row[0]):
         table.add_row(feed, domain, source, state, _drift_text(drift), title)
     console.print(table)
+
+
+def _condition(feed: str, away: Mapping[str, str], settings: ConnectorSettings) -> str:
+    """Say whether a feed can run here, and whether somebody has paused it."""
+    if feed in away:
+        return away[feed]
+    return "paused" if FeedState(settings.feed_state, feed).paused else "available"
 
 
 def _drift(feed: str, settings: ConnectorSettings) -> dict[str, Any] | None:
@@ -408,7 +439,7 @@ def _show(trial: Trial, remarks: list[str]) -> None:
 
 
 def main() -> None:
-    """Run the command line; a wrong declaration or setting is one clear sentence and exit status 2."""
+    """Run the command line; a wrong declaration or setting is one clear sentence and exit status 2, no Kafka 3."""
     level = logging.getLevelNamesMapping().get(os.environ.get("DATAPOLIS_LOG_LEVEL", "info").upper(), logging.INFO)
     logging.getLogger("aiokafka.conn").addFilter(once_is_enough)
     structlog.configure(
@@ -423,8 +454,18 @@ def main() -> None:
     try:
         app()
     except FeedError as error:
-        Console(stderr=True).print(f"connectors: {error}", style="red", markup=False, soft_wrap=True)
+        _complain(str(error))
         raise SystemExit(2) from error
+    except KafkaError as error:
+        _complain(
+            f"Kafka at {ConnectorSettings().kafka}: {error}; is it up, and are DATAPOLIS_KAFKA and the log-in "
+            "(DATAPOLIS_KAFKA_USER) right?"
+        )
+        raise SystemExit(3) from error
+
+
+def _complain(text: str) -> None:
+    Console(stderr=True).print(f"connectors: {text}", style="red", markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -32,9 +32,10 @@ from connectors.publish import Outgoing, Publisher
 from connectors.quality import Counters, Recent
 from connectors.settings import ConnectorSettings
 
-__all__ = ["MapWorker", "RecordMapper", "group_counters", "replay"]
+__all__ = ["MapWorker", "RecordMapper", "group_counters", "partitions_of", "replay"]
 
 _MOST = 2_000
+_FINISH_S = 3.0
 _LACKING = frozenset({"required", "any-of"})
 log = structlog.get_logger()
 
@@ -246,7 +247,22 @@ def _group(feed: str, settings: ConnectorSettings) -> str:
 
 
 async def group_counters(feed: str, settings: ConnectorSettings) -> dict[int, Counters]:
-    """Read the counters of every partition of a feed, whoever owns it."""
+    """Read the counters of every partition of a feed, whoever owns it.
+
+    Cancelled, it reads to the end first: a client that is cancelled while it connects leaves its connection open.
+    """
+    reading = asyncio.create_task(_group_counters(feed, settings))
+    try:
+        return await asyncio.shield(reading)
+    except asyncio.CancelledError:
+        if not (await asyncio.wait({reading}, timeout=_FINISH_S))[0]:
+            reading.cancel()
+        elif not reading.cancelled() and reading.exception() is not None:
+            log.debug("counters not read", feed=feed)
+        raise
+
+
+async def _group_counters(feed: str, settings: ConnectorSettings) -> dict[int, Counters]:
     admin = AIOKafkaAdminClient(
         bootstrap_servers=settings.kafka, client_id="datapolis-counters", **settings.kafka_login
     )
@@ -280,9 +296,9 @@ async def replay(
         bootstrap_servers=settings.kafka, client_id="datapolis-replay", enable_auto_commit=False, **settings.kafka_login
     )
     counters = Counters()
-    await consumer.start()
     try:
-        partitions = await _partitions(topic, settings)
+        await consumer.start()
+        partitions = await partitions_of(topic, settings)
         ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
         consumer.assign(partitions)
         for partition, begin in (await consumer.beginning_offsets(partitions)).items():
@@ -302,10 +318,11 @@ async def replay(
     return counters
 
 
-async def _partitions(topic: str, settings: ConnectorSettings) -> list[TopicPartition]:
+async def partitions_of(topic: str, settings: ConnectorSettings) -> list[TopicPartition]:
+    """List a topic's partitions. FeedError where there is no such topic."""
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, client_id="datapolis-replay", **settings.kafka_login)
-    await admin.start()
     try:
+        await admin.start()
         described = await admin.describe_topics([topic])
     finally:
         await admin.close()

@@ -63,11 +63,11 @@ class Statement:
 def statement(query: Query, filters: Sequence[Node], *, short: bool, collation: str = ROOT_COLLATION) -> Statement:
     """Compile what reads one page. `query` is narrowed already; with `short` rows end after segs, arrays joined.
 
-    How many rows are wanted stands in the text: a plan for any values takes a parameter there for a tenth of all rows,
-    and so would never be taken, or read in parallel what is one short page.
+    The limit is a parameter: a plan for any values takes it for a tenth of all rows, and so reads in the order that is
+    asked for also where the tables have not been analyzed yet.
     """
     where = compile_where(query.where, after=query.after)
-    # The texts are made of compiled fragments and fixed parts; every value but the limit is a parameter.
+    # The texts are made of compiled fragments and fixed parts; every value is a parameter.
     conditions = f"{ALIVE.format('e')} AND {where.sql}"
     params = list(where.params)
     columns = [_SHORT if short else _COLUMNS]
@@ -77,13 +77,11 @@ def statement(query: Query, filters: Sequence[Node], *, short: bool, collation: 
         columns.append(compiled.sql)
     order = compile_order(query.order, len(params) + 1, collation=collation)
     params.extend(order.params)
+    params.extend((query.limit + 1, query.offset))
     sql = (
         f"SELECT {', '.join(columns)} FROM entities AS e{order.joins} WHERE {conditions} "  # noqa: S608
-        f"ORDER BY {order.terms} LIMIT {query.limit + 1:d}"
+        f"ORDER BY {order.terms} LIMIT ${len(params) - 1}::bigint OFFSET ${len(params)}::bigint"
     )
-    if query.offset:
-        params.append(query.offset)
-        sql += f" OFFSET ${len(params)}::bigint"
     return Statement(sql, params, query.limit, _counted(query) if query.count else None)
 
 

@@ -62,7 +62,9 @@ def test_wrong_declarations_end_with_one_sentence(city: Path, tmp_path: Path) ->
     env = _env(city, tmp_path)
     _sample(city, tmp_path)
     for arguments, said in (
-        (("check", "nowhere"), "cannot be read"),
+        (("check", "nowhere"), "nowhere: no such feed in"),
+        (("pause", "nowhere"), "there are stations"),
+        (("check", "nowhere.yaml"), "nowhere.yaml: cannot be read"),
         (("run", "nowhere"), "no such feed"),
         (("check", "stations", "--sample", "/nowhere.csv"), "/nowhere.csv: cannot be read"),
     ):
@@ -72,8 +74,21 @@ def test_wrong_declarations_end_with_one_sentence(city: Path, tmp_path: Path) ->
         assert "Traceback" not in done.stderr
 
 
+def test_without_kafka_or_topic_it_says_so(city: Path, tmp_path: Path, kafka: str, topic_prefix: str) -> None:
+    _sample(city, tmp_path)
+    away = _env(city, tmp_path, DATAPOLIS_KAFKA="127.0.0.1:1")
+    bare = _env(city, tmp_path, DATAPOLIS_KAFKA=kafka, DATAPOLIS_TOPIC_PREFIX=topic_prefix)
+    for env, status, said in (
+        (away, 3, "Kafka at 127.0.0.1:1: "),
+        (bare, 2, "run `python -m connectors topics apply`"),
+    ):
+        done = _run(env, "dead", "stations")
+        assert (done.returncode, said in done.stderr) == (status, True), done.stderr
+        assert "Traceback" not in done.stderr
+
+
 def test_help_has_examples(tmp_path: Path) -> None:
-    for command in ("run", "check", "replay", "pause", "resume", "list", "schema"):
+    for command in ("run", "check", "dead", "replay", "pause", "resume", "list", "schema"):
         shown = CliRunner().invoke(app, [command, "--help"])
         assert shown.exit_code == 0
         assert f"python -m connectors {command}" in shown.stdout

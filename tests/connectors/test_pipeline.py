@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ from connectors.feed import Feed, load
 from connectors.names import load_names
 from connectors.publish import Publisher
 from connectors.quality import Counters
+from connectors.redrive import dead_reasons
 from connectors.remap import RecordMapper, group_counters, replay
 from connectors.run import FeedRunner, Supervisor
 from connectors.settings import ConnectorSettings
@@ -116,6 +118,15 @@ async def test_file_feed_end_to_end(stations: tuple[Feed, ConnectorSettings, Pat
     assert {one.key for one in records} == {b"a", b"b", b"c", b"d", b"e"}
     _assert_envelopes(feed, envelopes, records)
     _assert_dead(dead)
+    reasons = await dead_reasons("stations", settings)
+    assert [(one.records, one.stage, one.rule, one.field) for one in reasons] == [
+        (1, "check", "range", "temperature"),
+        (1, "check", "required", "temperature"),
+        (1, "decode", "columns", ""),
+        (1, "map", "number", "temperature"),
+        (1, "minimise", "key", "key"),
+    ]
+    assert reasons[2].positions == ("stations.csv:8",)
     everything = b"".join(one.value + (one.key or b"") for one in [*records, *envelopes, *dead, *status])
     for absent in (CANARY, "Ana", "Elm 1", "secret"):
         assert absent.encode() not in everything
@@ -283,3 +294,16 @@ async def _until_async(runner: FeedRunner, condition: Callable[[], bool], timeou
         while not condition():
             await runner.count()
             await asyncio.sleep(0.1)
+
+
+async def test_reading_counters_can_be_cancelled_at_any_moment(
+    stations: tuple[Feed, ConnectorSettings, Path],
+) -> None:
+    """A process that stops leaves no connection behind (an open one is a warning, and a warning an error)."""
+    _, settings, _ = stations
+    for milliseconds in range(12):
+        reading = asyncio.create_task(group_counters("stations", settings))
+        await asyncio.sleep(milliseconds / 1000)
+        reading.cancel()
+        await asyncio.wait({reading})
+    gc.collect()

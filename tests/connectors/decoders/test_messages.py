@@ -144,6 +144,31 @@ def test_ngsi_notifications() -> None:
     assert rules(run(spec, {"data": 1})) == ["notification"]
 
 
+def test_recorded_entities_of_ngsi_v2(data: Path | None) -> None:
+    """The NGSIv2 entities that the smart data models publish, as a broker notifies of them: every value and unit."""
+    if data is None:
+        pytest.skip("the recorded data are not here (DATAPOLIS_DATA)")
+    spec = NgsiDecoder(kind="ngsi")
+    found = sorted((data / "smart_data_models").rglob("example-normalized.json"))
+    assert len(found) == 22
+    units = 0
+    for path in found:
+        entity = json.loads(path.read_bytes())
+        attributes = {name: one for name, one in entity.items() if name not in {"id", "type"}}
+        (one,) = run(spec, {"subscriptionId": "5aeb0ee97d4ef10a12a0262f", "data": [entity]})
+        assert one.record is not None, path
+        assert (one.record["id"], one.record["type"]) == (entity["id"], entity["type"])
+        assert one.record["attrs"] == {name: said["value"] for name, said in attributes.items()}, path
+        assert one.record["units"] == {
+            name: said["metadata"]["unitCode"]["value"]
+            for name, said in attributes.items()
+            if "unitCode" in said.get("metadata", {})
+        }, path
+        units += len(one.record["units"])
+        assert [again.record for again in run(spec, [entity])] == [one.record]
+    assert units > 0
+
+
 def test_gbfs_three_reads_like_one() -> None:
     """The same station as versions 1 and 3 write it."""
     spec = GbfsDecoder(kind="gbfs", language="fr")
