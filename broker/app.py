@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from ipaddress import ip_address
 from pathlib import Path
@@ -55,8 +55,11 @@ __all__ = ["create_app"]
 _log = structlog.get_logger(__name__)
 
 
-def create_app(settings: BrokerSettings, policy: PolicySettings) -> ASGIApp:
-    """Make the ASGI application of one worker. ValueError if open access would bind more than loopback."""
+def create_app(settings: BrokerSettings, policy: PolicySettings, started: Callable[[], None] = lambda: None) -> ASGIApp:
+    """Make the ASGI application of one worker; `started` is called when all is open.
+
+    ValueError if open access would bind more than loopback.
+    """
     if settings.access == "open" and not _loopback(settings.broker_host):
         raise ValueError(f"DATAPOLIS_ACCESS=open binds loopback only, not {settings.broker_host}")
 
@@ -64,6 +67,7 @@ def create_app(settings: BrokerSettings, policy: PolicySettings) -> ASGIApp:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             app.state.services = await _services(settings, policy, stack)
+            started()
             yield
 
     app = FastAPI(title="Datapolis context broker", lifespan=lifespan, openapi_url=None, redirect_slashes=False)

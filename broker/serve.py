@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
+import signal
 import tempfile
 import threading
 from http.client import HTTPConnection, HTTPException
@@ -16,6 +18,8 @@ from policies.logs import configure_logs
 
 __all__ = ["calm_collector", "make_app", "serve"]
 
+_STOP = (signal.SIGTERM, signal.SIGINT)
+
 
 def make_app() -> ASGIApp:
     """Make the application of one worker process from the environment; granian calls this in each."""
@@ -24,9 +28,19 @@ def make_app() -> ASGIApp:
 
     settings = BrokerSettings()
     configure_logs(settings.log_level)
-    app = create_app(settings, PolicySettings())
+    app = create_app(settings, PolicySettings(), _hear_signals_soon)
     calm_collector()
     return app
+
+
+def _hear_signals() -> None:
+    """Take the signals to stop from now on, and those that have come."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP)
+
+
+def _hear_signals_soon() -> None:
+    """Take them when the server runs, which it does once this start is over; it forgets what came before."""
+    asyncio.get_running_loop().call_later(0.1, _hear_signals)
 
 
 def calm_collector() -> None:
@@ -45,6 +59,7 @@ def serve(settings: BrokerSettings) -> None:
     from granian import Granian
     from granian.constants import Interfaces, Loops
 
+    _hold_signals_back()
     with tempfile.TemporaryDirectory(prefix="datapolis-metrics-") as folder:
         # Workers inherit it and share their counters there; it must be set before prometheus_client is imported.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
@@ -65,6 +80,14 @@ def serve(settings: BrokerSettings) -> None:
             ).serve()
         finally:
             admin.shutdown()
+
+
+def _hold_signals_back() -> None:
+    """Have a new worker keep a signal to stop until it can act on it: one that comes as it starts would be lost."""
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, _STOP),
+        after_in_parent=_hear_signals,
+    )
 
 
 def _admin(settings: BrokerSettings) -> ThreadingHTTPServer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -32,8 +33,10 @@ async def test_health_and_metrics_are_on_the_admin_port(open_broker: BrokerProce
             assert answer.status == 404
 
 
-async def test_sigterm_ends_open_requests_and_then_the_process(pg_module: Database) -> None:
-    with broker_process(pg_module, {"DATAPOLIS_ACCESS": "open"}, workers=2) as running:
+async def test_sigterm_ends_open_requests_and_then_the_process(pg_module: Database, tmp_path: Path) -> None:
+    """A worker that has only begun to start when the signal comes ends as well, and need not be killed."""
+    log = tmp_path / "log"
+    with broker_process(pg_module, {"DATAPOLIS_ACCESS": "open"}, workers=2, log=log) as running:
         async with aiohttp.ClientSession() as http:
             api = Api(http, running.url, None)
             batch = [{"id": f"urn:x:{n}", "type": "T", "v": {"value": n}} for n in range(1000)]
@@ -46,6 +49,9 @@ async def test_sigterm_ends_open_requests_and_then_the_process(pg_module: Databa
             await asyncio.to_thread(running.process.wait, 15)
         assert time.monotonic() - began < 11
         assert running.process.returncode == 0
+    said = log.read_text()
+    assert "Stopped worker-2" in said
+    assert "Killing" not in said
 
 
 def test_open_access_binds_loopback_only() -> None:
