@@ -12,9 +12,10 @@ from broker.core import times
 from broker.core.access import Access
 from broker.core.errors import BadRequestData, NgsiLdError, ResourceNotFound
 from broker.core.match import Meta, matches
-from broker.core.narrow import AttrMask, RowFilters, narrow
+from broker.core.narrow import AttrMask, narrow
 from broker.core.query import Node, Query
 from broker.ops.alive import alive, alive_joined
+from broker.ops.masks import RowMasks
 from broker.ops.sight import guessable, sight, types_only
 from broker.ops.view import Joined, View
 from broker.store.observed import note
@@ -43,7 +44,7 @@ class PageQuery:
 
     query: Query
     narrowed: Query
-    filters: RowFilters
+    masks: RowMasks
     sys_attrs: bool
     statement: Statement | None
     anew: bool
@@ -96,30 +97,25 @@ def seen(access: Access, row: Any) -> View | None:
 def page_query(access: Access, query: Query, *, sys_attrs: bool) -> PageQuery:
     """Make a query ready for an access."""
     narrowed = narrow(query, access)
-    filters = sight(access).filters.among(narrowed.where)
+    masks = RowMasks(sight(access).filters.among(narrowed.where))
     made = None
     if query.collation is None:
-        made = statement(narrowed, filters.nodes, short=not sys_attrs)
+        made = statement(narrowed, masks.asked, short=not sys_attrs)
     anew = not types_only(query.where) or not guessable(narrowed.where)
-    return PageQuery(query, narrowed, filters, sys_attrs, made, anew)
+    return PageQuery(query, narrowed, masks, sys_attrs, made, anew)
 
 
 async def query_entities(pool: Pool, schema: str, asked: PageQuery) -> Page:
     """Query entities (5.7.2): the page of those that the caller may see, each with its mask."""
-    filters, made = asked.filters, asked.statement
+    made = asked.statement
     async with pool.lend(schema, anew=asked.anew) as conn:
         if made is None:
             collation = await known_collation(conn, asked.query.collation)
-            made = statement(asked.narrowed, filters.nodes, short=not asked.sys_attrs, collation=collation)
+            made = statement(asked.narrowed, asked.masks.asked, short=not asked.sys_attrs, collation=collation)
         found = await page(conn, made)
     note(schema, asked.query)
-    if not filters.nodes:
-        mask = filters.mask(())
-        rows = found.rows if mask is not None else ()
-        return Page(rows, [mask] * len(rows) if mask is not None else (), found.more, found.count, asked.sys_attrs)
-    width = 9 if asked.sys_attrs else 5
-    seen = [(row, mask) for row in found.rows if (mask := filters.mask(row[width:])) is not None]
-    return Page([row for row, _ in seen], [mask for _, mask in seen], found.more, found.count, asked.sys_attrs)
+    rows, masks = asked.masks.of(found.rows, whole=asked.sys_attrs)
+    return Page(rows, masks, found.more, found.count, asked.sys_attrs)
 
 
 async def known_collation(conn: Conn, tag: str | None) -> str:

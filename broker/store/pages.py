@@ -1,4 +1,4 @@
-"""Pages of current state: one compiled condition, ordered, with one boolean per row filter of the caller."""
+"""Pages of current state: one compiled condition, ordered, with what the caller's row filters come to on each row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from broker.store.compile_order import ROOT_COLLATION, compile_order
 from broker.store.named import load
 from broker.store.pool import Conn
 
-__all__ = ["Found", "Statement", "collation_of", "page", "rows_by_id", "statement"]
+__all__ = ["FLAGS", "SHORT_WIDTH", "WIDTH", "Found", "Statement", "collation_of", "page", "rows_by_id", "statement"]
 
 _BY_ID = load("reads")["by_id"]
 _known_collations: dict[str, str] = {}
@@ -22,11 +22,16 @@ _SHORT = (
     "e.id, array_to_string(e.types, E'\\x1f'), e.scopes, array_to_string(e.names, E'\\x1f'), "
     "array_to_string(e.segs, E'\\x1f')"
 )
+WIDTH = _COLUMNS.count(", ") + 1
+SHORT_WIDTH = 5
+"""How many columns rows have before those of the filters, and short ones."""
+FLAGS = 62
+"""Filters whose booleans go into one column: the first is its lowest bit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The rows of a page: the columns, then one boolean per filter. `more`: there are others after it."""
+    """The rows of a page: the columns, then a number for each `FLAGS` filters. `more`: there are others after it."""
 
     rows: Sequence[Any]
     more: bool
@@ -71,10 +76,13 @@ def statement(query: Query, filters: Sequence[Node], *, short: bool, collation: 
     conditions = f"{ALIVE.format('e')} AND {where.sql}"
     params = list(where.params)
     columns = [_SHORT if short else _COLUMNS]
-    for node in filters:
-        compiled = compile_flag(node, len(params) + 1)
-        params.extend(compiled.params)
-        columns.append(compiled.sql)
+    for start in range(0, len(filters), FLAGS):
+        flags = []
+        for place, node in enumerate(filters[start : start + FLAGS]):
+            compiled = compile_flag(node, len(params) + 1)
+            params.extend(compiled.params)
+            flags.append(f"(({compiled.sql})::int::bigint << {place})")
+        columns.append(" | ".join(flags))
     order = compile_order(query.order, len(params) + 1, collation=collation)
     params.extend(order.params)
     params.extend((query.limit + 1, query.offset))
