@@ -7,7 +7,7 @@ kills and rebalances, and any process can read the whole group's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -16,7 +16,13 @@ import structlog
 from aiokafka import AIOKafkaConsumer, OffsetAndMetadata, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import CommitFailedError, IllegalStateError
+from aiokafka.errors import (
+    CommitFailedError,
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    IllegalStateError,
+    NotCoordinatorForGroupError,
+)
 
 from broker.core import topics
 from broker.core.envelope import MAX_BYTES, Envelope, event_id, serialise
@@ -36,6 +42,7 @@ __all__ = ["MapWorker", "RecordMapper", "group_counters", "partitions_of", "repl
 
 _MOST = 2_000
 _FINISH_S = 3.0
+_COORDINATOR_S = 10.0
 _LACKING = frozenset({"required", "any-of"})
 log = structlog.get_logger()
 
@@ -268,7 +275,7 @@ async def _group_counters(feed: str, settings: ConnectorSettings) -> dict[int, C
     )
     try:
         await admin.start()
-        committed = await admin.list_consumer_group_offsets(_group(feed, settings))
+        committed = await _committed(admin, _group(feed, settings))
     finally:
         await admin.close()
     found: dict[int, Counters] = {}
@@ -279,6 +286,19 @@ async def _group_counters(feed: str, settings: ConnectorSettings) -> dict[int, C
             except orjson.JSONDecodeError:
                 continue
     return found
+
+
+async def _committed(admin: AIOKafkaAdminClient, group: str) -> Mapping[TopicPartition, OffsetAndMetadata]:
+    """Read a group's offsets; a Kafka that has only begun to keep groups is given some seconds."""
+    last = asyncio.get_running_loop().time() + _COORDINATOR_S
+    while True:
+        try:
+            found: Mapping[TopicPartition, OffsetAndMetadata] = await admin.list_consumer_group_offsets(group)
+            return found
+        except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError):
+            if asyncio.get_running_loop().time() > last:
+                raise
+            await asyncio.sleep(0.2)
 
 
 async def replay(
