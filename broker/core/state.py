@@ -85,19 +85,21 @@ class Row:
 
 @dataclass(slots=True)
 class Change:
-    """A write of one entity; nobody alters it (a frozen one takes five times as long to make, and a batch makes many).
+    """A write of one entity.
+
+    Nobody alters one: it is not frozen because a frozen one takes five times as long to make, and a batch makes many.
     `received_at` and `event` are the envelope's; a request's write has neither.
 
-       `delete` with a `received_at` is a feed's, which obeys the apply rule. `doc` is None for `delete`.
-       The kinds from `append` on need the entity to be there. `doc` holds the fragment of `append` (5.6.3), `update`
-       (5.6.2), `merge` (5.6.17, see `broker.core.fragments`) and `replace` (5.6.18), and one attribute for
-       `partial_update` (5.6.4) and `replace_attribute` (5.6.19). `delete_attribute` (5.6.5) removes the instance
-       `dataset_id` (None: all of them) of `attr`, which may be `scope`; `drop` (5.6.21) removes the attributes in
-       `dropped`; `sweep` removes what has expired (4.22), which every other change does as well.
+    `delete` with a `received_at` is a feed's, which obeys the apply rule. `doc` is None for `delete`.
+    The kinds from `append` on need the entity to be there. `doc` holds the fragment of `append` (5.6.3), `update`
+    (5.6.2), `merge` (5.6.17, see `broker.core.fragments`) and `replace` (5.6.18), and one attribute for
+    `partial_update` (5.6.4) and `replace_attribute` (5.6.19). `delete_attribute` (5.6.5) removes the instance
+    `dataset_id` (None: all of them) of `attr`, which may be `scope`; `drop` (5.6.21) removes the attributes in
+    `dropped`; `sweep` removes what has expired (4.22), which every other change does as well.
 
-       `overwrite` False makes `upsert_update` and `append` leave existing attributes alone (noOverwrite). `lang` and
-       `observed_at` are what a merge says of all its attributes. `label` shows an IRI as the sender wrote it.
-       `scope_at` (canonical): when the document's scope was observed, where that is known by itself.
+    `overwrite` False makes `upsert_update` and `append` leave existing attributes alone (noOverwrite). `lang` and
+    `observed_at` are what a merge says of all its attributes. `label` shows an IRI as the sender wrote it.
+    `scope_at` (canonical): when the document's scope was observed, where that is known by itself.
     """
 
     kind: ChangeKind

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable, Sized
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 __all__ = ["Read", "read_topic", "wait_for", "wait_for_events"]
+
+Found = TypeVar("Found", bound=Sized)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +52,7 @@ async def read_topic(bootstrap: str, topic: str, partitions: int) -> list[Read]:
 
 async def wait_for(bootstrap: str, topic: str, partitions: int, count: int, timeout_s: float = 30.0) -> list[Read]:
     """Wait until a topic holds `count` records, and return all it holds."""
-    deadline = asyncio.get_running_loop().time() + timeout_s
-    while True:
-        found = await read_topic(bootstrap, topic, partitions)
-        if len(found) >= count or asyncio.get_running_loop().time() > deadline:
-            return found
-        await asyncio.sleep(0.2)
+    return await _waited(lambda: read_topic(bootstrap, topic, partitions), count, timeout_s)
 
 
 async def wait_for_events(
@@ -65,10 +63,19 @@ async def wait_for_events(
     A mapper that stops between sending and noting its place sends the same events again: they count once, as the ingest
     worker counts them.
     """
+
+    async def events() -> dict[str, Any]:
+        envelopes = [json.loads(one.value) for one in await read_topic(bootstrap, topic, partitions)]
+        return {one["event"]: one for one in envelopes}
+
+    return await _waited(events, count, timeout_s)
+
+
+async def _waited(read: Callable[[], Awaitable[Found]], count: int, timeout_s: float) -> Found:
+    """Read again and again until so many are found or the time is over, and return what was found last."""
     deadline = asyncio.get_running_loop().time() + timeout_s
     while True:
-        envelopes = [json.loads(one.value) for one in await read_topic(bootstrap, topic, partitions)]
-        found = {one["event"]: one for one in envelopes}
+        found = await read()
         if len(found) >= count or asyncio.get_running_loop().time() > deadline:
             return found
         await asyncio.sleep(0.2)
