@@ -74,7 +74,7 @@ def _says(one: dict[str, Any], size: int, wanted: str = "") -> bool:
     """Say whether an instance of `size` members besides `observedAt` is plain; `wanted`: of this kind, "" of any."""
     kind = one.get("type")
     if kind == "Property":
-        value = one.get("value")
+        value: Any = one.get("value")
         of = type(value)
         if wanted or (of is not float and of is not int and of is not bool and (of is not str or value == NULL)):
             return False
