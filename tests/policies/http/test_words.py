@@ -111,7 +111,10 @@ def test_purposes(constraints: list[dict[str, Any]], said: str) -> None:
         (rule(feeds=["a"]), "Only through the feed a."),
         (rule(feeds=["a", "b"]), "Only through the feeds a and b."),
         (rule(sources=["urn:x"]), "Only from urn:x."),
-        (rule(window={"from": "2026-02-01T00:00:00Z"}), "Histories show only what was observed from 1 February 2026 on."),
+        (
+            rule(window={"from": "2026-02-01T00:00:00Z"}),
+            "Histories show only what was observed from 1 February 2026 on.",
+        ),
         (rule(window={"to": "2026-02-01T00:00:00Z"}), "Histories show only what was observed before 1 February 2026."),
         (rule(window={"max_age": "P1Y6M"}), "Histories show only what is not older than 1 year and 6 months."),
         (rule(resolution={"time": "PT1H"}), "Only as one value for each hour."),
