@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import Request, Response
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined, select_autoescape
 
 from catalog.catalogue import Reader
 from catalog.dataset import local_name, words
@@ -20,6 +20,7 @@ from catalog.portal import charts
 from catalog.portal.language import LANGUAGES, language_of, localised, preferred
 from catalog.portal.phrases import GATES
 from catalog.wording import duration
+from policies.http.pages import TEMPLATES as TRUST_TEMPLATES
 from policies.language import plain_path
 
 __all__ = ["STATIC", "TEMPLATES", "arc", "environment", "page", "problem_page", "span", "wants_page"]
@@ -54,9 +55,10 @@ def span(seconds: float) -> str:
 
 @cache
 def environment(code: str) -> Environment:
-    """The templates in one language."""
+    """The templates in one language; `trust/frame.html` is the frame that the trust's pages have as well."""
+    shared = PrefixLoader({"trust": FileSystemLoader(TRUST_TEMPLATES)})
     found = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=ChoiceLoader([FileSystemLoader(TEMPLATES), shared]),
         autoescape=select_autoescape(),
         undefined=StrictUndefined,
         trim_blocks=True,
