@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -139,19 +140,16 @@ class Fetcher:
         """Fetch for ever; `on_answer` is called after each payload taken. Raises what the source raises."""
         self._recall()
         source = open_source(self.feed, self._settings, self._inbox)
-        payloads = source.payloads(self._place)
-        try:
-            async for payload in payloads:
-                if isinstance(payload, Messages):
-                    await self._take_together(payload)
-                else:
-                    await self._take(payload)
-                on_answer()
-        finally:
-            aclose = getattr(payloads, "aclose", None)
-            self._keep_drift(0)
-            if aclose is not None:
-                await aclose()
+        async with aclosing(source.payloads(self._place)) as payloads:
+            try:
+                async for payload in payloads:
+                    if isinstance(payload, Messages):
+                        await self._take_together(payload)
+                    else:
+                        await self._take(payload)
+                    on_answer()
+            finally:
+                self._keep_drift(0)
 
     def _recall(self) -> None:
         """Take up where this or another process left off."""
