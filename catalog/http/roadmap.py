@@ -10,11 +10,12 @@ from starlette.concurrency import run_in_threadpool
 
 from catalog.http.lookup import json_answer, reader_of
 from catalog.http.problems import Problem
-from catalog.portal.render import page, wants_page
+from catalog.portal.render import page
 from catalog.roadmap import Kpi, quarter_ends, read_pilots, read_roadmap
 from catalog.store import roadmap as store
 from catalog.store.connect import lent
 from policies.domains import CityFileError
+from policies.http.pages import wants_page
 
 __all__ = ["router"]
 
