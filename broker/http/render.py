@@ -114,23 +114,25 @@ class Writer:
         parts[3::2] = found if plan.places is None else [found[place] for place in plan.places]
         return "".join(parts)
 
-    def rows(self, rows: Sequence[Any], masks: Sequence[AttrMask]) -> list[str]:
-        """Write rows as they are read, joined, as `joined` writes them."""
+    def rows(self, rows: Sequence[Any], masks: Sequence[AttrMask], usual: str) -> list[str]:
+        """Write rows as they are read, joined, as `joined` writes them; `usual`: the names of those that have None."""
         write, quote = self.joined, orjson.dumps
-        return [write(quote(row[0]).decode(), joined(row, mask)) for row, mask in zip(rows, masks, strict=True)]
+        return [write(quote(row[0]).decode(), joined(row, mask, usual)) for row, mask in zip(rows, masks, strict=True)]
 
-    def page(self, rows: Sequence[Any], masks: Sequence[AttrMask]) -> list[str]:
+    def page(self, rows: Sequence[Any], masks: Sequence[AttrMask], usual: str) -> list[str]:
         """Write what `rows` writes, but neighbours of one shape, as most are, as one text with commas between them."""
         texts: list[str] = []
         done = 0
         for start, end in _runs(rows, masks):
-            text = self._alike(rows[start:end], masks[start])
+            names = rows[start][3]
+            plan = self._planned(rows[start][1], usual if names is None else names, masks[start])
+            text = self._alike(rows[start:end], plan)
             if text is not None:
-                texts += (*self.rows(rows[done:start], masks[done:start]), text)
+                texts += (*self.rows(rows[done:start], masks[done:start], usual), text)
                 done = end
-        return texts + self.rows(rows[done:], masks[done:])
+        return texts + self.rows(rows[done:], masks[done:], usual)
 
-    def _alike(self, rows: Sequence[Any], mask: AttrMask) -> str | None:
+    def _alike(self, rows: Sequence[Any], plan: _Plan) -> str | None:
         """Write rows of one shape; None where one of them needs more than its segments as they are.
 
         They are laid out in one list, where what fills the same gap of each row stands at equal distances.
@@ -139,7 +141,6 @@ class Writer:
         found = segs.split(SEPARATOR)
         if (" " in segs and min(found)[:1] == " ") or any(row[2] for row in rows):
             return None
-        plan = self._planned(rows[0][1], rows[0][3], mask)
         width, attributes = len(plan.parts), len(found) // len(rows)
         parts = plan.parts * len(rows)
         parts[width::width] = ["," + plan.parts[0]] * (len(rows) - 1)

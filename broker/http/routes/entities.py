@@ -113,7 +113,7 @@ async def answer_query(call: Call, inquiry: Inquiry) -> Response:
     page = await query_entities(call.services.pool, call.schema, asked)
     if inquiry.join is None and inquiry.show.stored and told.media != GEO_JSON:
         write = writer(told.active)
-        texts = (write.rows if told.in_body else write.page)(page.rows, page.masks)
+        texts = (write.rows if told.in_body else write.page)(page.rows, page.masks, page.usual)
         sheet = Sheet(texts, len(page.rows))
     else:
         sheet = await _sheet(call, page.views(), told, inquiry.show, inquiry.shape, inquiry.join)

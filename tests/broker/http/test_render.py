@@ -87,12 +87,14 @@ def test_neighbours_of_one_shape_are_written_as_each_alone() -> None:
             rows += [stored(len(rows) + place, chance, attributes, one) for place, one in enumerate(odd)]
             seen += [mask] * run
         alone = [
-            writer(active).joined(orjson.dumps(row[0]).decode(), joined(row, mask))
+            writer(active).joined(orjson.dumps(row[0]).decode(), joined(row, mask, ""))
             for row, mask in zip(rows, seen, strict=True)
         ]
-        texts = writer(active).page(rows, seen)
+        usual = chance.choice(rows)[3]
+        read = [(*row[:3], None, row[4]) if row[3] == usual else row for row in rows]
+        texts = writer(active).page(read, seen, usual)
         assert ",".join(texts) == ",".join(alone)
-        assert writer(active).rows(rows, seen) == alone
+        assert writer(active).rows(read, seen, usual) == alone
         together += len(alone) - len(texts)
     assert 3000 < together < 12_000
-    assert writer(active).page([], []) == []
+    assert writer(active).page([], [], "") == []
