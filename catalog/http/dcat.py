@@ -15,9 +15,9 @@ from catalog import dcat
 from catalog.catalogue import Reader, State
 from catalog.fragments import Fragments
 from catalog.http.lookup import find_dataset, no_domain, page_of, reader_of
-from catalog.http.negotiate import choose
 from catalog.http.problems import Problem
 from catalog.serialize import FORMS, write
+from policies.http.negotiate import choose
 
 __all__ = ["router"]
 

@@ -1,4 +1,4 @@
-"""Pages out: one template environment per language, and which requests want a page rather than JSON."""
+"""Pages out: one template environment per language."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, St
 
 from catalog.catalogue import Reader
 from catalog.dataset import local_name, words
-from catalog.http.negotiate import choose
 from catalog.portal import charts
 from catalog.portal.language import LANGUAGES, language_of, localised, preferred
 from catalog.portal.phrases import GATES
@@ -23,11 +22,10 @@ from catalog.wording import duration
 from policies.http.pages import TEMPLATES as TRUST_TEMPLATES
 from policies.language import plain_path
 
-__all__ = ["STATIC", "TEMPLATES", "arc", "environment", "page", "problem_page", "span", "wants_page"]
+__all__ = ["STATIC", "TEMPLATES", "arc", "environment", "page", "problem_page", "span"]
 
 STATIC = Path(__file__).with_name("static")
 TEMPLATES = Path(__file__).with_name("templates")
-_JSON, _HTML = "application/json", "text/html"
 EXTENSIONS = ("jinja2.ext.i18n",)
 
 
@@ -87,11 +85,6 @@ def environment(code: str) -> Environment:
     }
     found.globals |= {"arc": arc, "charts": charts, "asks": GATES}
     return found
-
-
-def wants_page(request: Request) -> bool:
-    """Whether a page is asked for rather than JSON; programs that name neither get JSON."""
-    return choose(request.headers.get("accept"), [_JSON, _HTML]) == _HTML
 
 
 def page(request: Request, template: str, status: int = 200, **given: Any) -> Response:

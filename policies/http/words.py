@@ -130,9 +130,9 @@ _STATUSES: Final = {
     "offered": N_("Offered"),
     "suspended": N_("Suspended"),
     "revoked": N_("Revoked"),
-    "refused": N_("Refused"),
+    "refused": N_("Turned down"),
     "withdrawn": N_("Withdrawn"),
-    "replaced": N_("Replaced"),
+    "amended": N_("Replaced"),
 }
 
 
@@ -154,6 +154,7 @@ _TIERS: Final = {
     "department": N_("Every department"),
     "oversight": N_("Every oversight body"),
     "steward": N_("Every steward"),
+    "service": N_("Every service of the city"),
 }
 
 

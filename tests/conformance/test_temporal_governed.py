@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,11 +17,8 @@ from broker.core.state import Change
 from broker.store.pool import Pool
 from broker.store.write import apply
 from docker.local.stack import ROOT
-from policies.agreements.lifecycle import apply_agreements, apply_domains
-from policies.city import open_city
-from policies.store.connect import connect
 from tests.fixtures.broker import Answer, BrokerProcess, broker_process
-from tests.fixtures.governed import DEFAULT_SCHEMA, PATIENT, Governed
+from tests.fixtures.governed import DEFAULT_SCHEMA, PATIENT, Governed, admit_city
 from tests.fixtures.postgres import Database
 from tests.fixtures.tokens import TestIssuer
 
@@ -99,17 +94,9 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-async def _admit(database: Database, folder: Path) -> None:
-    connection = await connect(database.dsn("policies"))
-    await apply_domains(connection, open_city(folder), "urn:party:steward")
-    await apply_agreements(connection, open_city(folder), "urn:party:steward")
-    await connection.close(timeout=5)
-
-
 @pytest.fixture(scope="module")
 def running(pg_module: Database, opa: str, issuer: TestIssuer, city: Path) -> Iterator[BrokerProcess]:
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        thread.submit(lambda: asyncio.run(_admit(pg_module, city))).result()
+    admit_city(pg_module, city)
     environment = {**issuer.environment(), "DATAPOLIS_OPA_URL": opa, "DATAPOLIS_CITY": str(city), **PATIENT}
     with broker_process(pg_module, environment) as process:
         yield process

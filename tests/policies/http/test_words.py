@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from policies.caller import TIERS
 from policies.http.pages import BOOK
-from policies.http.words import Clause, Deal, Status, deal, licence, listed, named
+from policies.http.words import Clause, Deal, Status, deal, licence, listed, named, status
 
 DPV = "https://w3id.org/dpv#"
 NS = "https://city.example/ns#"
@@ -154,6 +155,34 @@ def test_parties_and_states() -> None:
         Status("Suspended", False),
         Status("Revoked", False),
         Status("Ended", False),
+    ]
+
+
+def test_every_tier_and_state_in_spanish() -> None:
+    """Each that an agreement can have has its words: none is shown by its name in the profile."""
+    spanish = BOOK.language("es")
+    assert {tier: deal(agreement(assignee=f"tier:{tier}"), {}, spanish).party for tier in TIERS} == {
+        "public": "Todo el mundo",
+        "resident": "Cada residente",
+        "vendor": "Cada proveedor",
+        "startup": "Cada empresa emergente",
+        "researcher": "Cada investigador",
+        "department": "Cada departamento",
+        "oversight": "Cada órgano de supervisión",
+        "steward": "Cada custodio",
+        "service": "Cada servicio de la ciudad",
+    }
+    states = ("offered", "applied", "active", "amended", "suspended", "revoked", "expired", "refused", "withdrawn")
+    assert [status(name, spanish).words for name in states] == [
+        "Ofrecido",
+        "En revisión",
+        "En vigor",
+        "Sustituido",
+        "Suspendido",
+        "Revocado",
+        "Terminado",
+        "Rechazado",
+        "Retirado",
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from catalog.http.negotiate import choose
+from policies.http.negotiate import choose
 
 OFFERED = ("text/turtle", "application/ld+json", "application/rdf+xml", "text/html")
 
