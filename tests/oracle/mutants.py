@@ -200,7 +200,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "for place, name in enumerate(names))",
         HTTP,
     ),
-    Mutant(_RENDER, "= found[place::attributes]", "= found[gap::attributes]", HTTP),
+    Mutant(_RENDER, "= found[place::attributes]", "= found[gap::attributes]", ("tests/broker/http/test_render.py",)),
     Mutant(_RENDER, "if not shows_all and not mask.shows(name):", "if False:", HTTP),
     Mutant(_RENDER, "strict=True) if view.mask.shows(name)\n", "strict=True)\n", HTTP),
     Mutant(_RENDER, "if view.mask.all and view.modified_at is not None:", "if view.modified_at is not None:", LATER),
