@@ -138,5 +138,5 @@ def _metrics() -> tuple[bytes, str]:
     from prometheus_client.multiprocess import MultiProcessCollector
 
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library types it not
     return generate_latest(registry), CONTENT_TYPE_LATEST

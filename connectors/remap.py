@@ -67,7 +67,6 @@ class RecordMapper:
         self.mapper = Mapper(feed, names)
         self._subject = guarded(feed.subject, f"{feed.feed}: subject", feed.tables) if feed.subject else None
         self._recent = Recent()
-        self._location = names.iri("location", feed.feed)
 
     def map(self, message: Message, counters: Counters, now: datetime) -> list[Outgoing]:
         """Return the envelopes and dead letters that this record makes, `now` being the same for a batch."""

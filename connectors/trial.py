@@ -56,7 +56,7 @@ def try_file(
 
 async def try_source(feed: Feed, names: Names, settings: ConnectorSettings, limit: int, timeout_s: float) -> Trial:
     """Take one payload from the feed's own source and try it."""
-    payloads = aiter(open_source(feed, settings).payloads({}))
+    payloads = open_source(feed, settings).payloads({})
     try:
         async with asyncio.timeout(timeout_s):
             found = await anext(payloads)
@@ -65,7 +65,7 @@ async def try_source(feed: Feed, names: Names, settings: ConnectorSettings, limi
     except TimeoutError as error:
         raise FeedError(f"{feed.feed}: the source gave nothing in {timeout_s:g} s; try --sample FILE") from error
     finally:
-        await payloads.aclose()  # type: ignore[attr-defined]  # the sources are async generators
+        await payloads.aclose()
 
 
 def _tried(feed: Feed, names: Names, settings: ConnectorSettings, stream: Any, name: str, limit: int) -> Trial:

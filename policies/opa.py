@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from opa_client.errors import PolicyNotFoundError  # type: ignore[import-untyped]  # the library ships no types
-from opa_client.opa_async import AsyncOpaClient  # type: ignore[import-untyped]
+from opa_client.opa_async import AsyncOpaClient  # type: ignore[import-untyped]  # it ships no types
 
 from policies.decision import EngineUnavailable
 

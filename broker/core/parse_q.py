@@ -330,7 +330,7 @@ class _Parser:
                 except ValueError:
                     self.at = start
                     self.fail(f"a {kind} that exists")
-                return DateTimeLiteral(found, kind)  # type: ignore[arg-type]
+                return DateTimeLiteral(found, kind)  # type: ignore[arg-type]  # a key of _CALENDAR
             self.at = start
         return None
 

@@ -8,7 +8,7 @@ parsing them. Every other form parses. Both give the same bytes where both apply
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,7 +22,6 @@ from broker.core.render import Form, SysAttrs
 from broker.core.versions import NATIVE, Version, conform
 from broker.ld.active import Active
 from broker.ld.internal import compact_segment, to_external
-from broker.ops.alive import EXPIRES
 from broker.ops.entities import joined
 from broker.ops.view import SEPARATOR, Joined, View, split
 from ontologies import load
@@ -32,6 +31,8 @@ __all__ = ["External", "Show", "Writer", "array", "context_of", "entities", "ent
 _MAX_WRITERS = 256
 _MAX_TYPES = 4096
 _MAX_PLANS = 4096
+_SEVERAL = 3
+"""Rows of one shape that are written together."""
 _NAMED = SEPARATOR + " "
 
 
@@ -75,6 +76,19 @@ class _Plan(NamedTuple):
     places: tuple[int, ...] | None
 
 
+def _runs(rows: Sequence[Any], masks: Sequence[AttrMask]) -> Iterator[tuple[int, int]]:
+    """Find where `_SEVERAL` neighbours or more differ in id, scope and segments alone: from where to before where."""
+    start = 0
+    types = names = mask = None
+    for place, (row, sees) in enumerate(zip(rows, masks, strict=True)):
+        if sees is not mask or row[3] != names or row[1] != types:
+            if place - start >= _SEVERAL:
+                yield start, place
+            start, types, names, mask = place, row[1], row[3], sees
+    if len(rows) - start >= _SEVERAL:
+        yield start, len(rows)
+
+
 class Writer:
     """Writes rows under one active @context."""
 
@@ -100,25 +114,42 @@ class Writer:
         parts[3::2] = found if plan.places is None else [found[place] for place in plan.places]
         return "".join(parts)
 
-    def rows(self, rows: Sequence[Any], masks: Sequence[AttrMask]) -> list[str]:
-        """Write rows as they are read, joined, as `joined` writes them: neighbours mostly are of one shape."""
+    def rows(self, rows: Sequence[Any], masks: Sequence[AttrMask], usual: str) -> list[str]:
+        """Write rows as they are read, joined, as `joined` writes them; `usual`: the names of those that have None."""
+        write, quote = self.joined, orjson.dumps
+        return [write(quote(row[0]).decode(), joined(row, mask, usual)) for row, mask in zip(rows, masks, strict=True)]
+
+    def page(self, rows: Sequence[Any], masks: Sequence[AttrMask], usual: str) -> list[str]:
+        """Write what `rows` writes, but neighbours of one shape, as most are, as one text with commas between them."""
         texts: list[str] = []
-        quote = orjson.dumps
-        types = names = mask = plan = None
-        for row, sees in zip(rows, masks, strict=True):
-            entity_id, segs = row[0], row[4]
-            if row[2] or EXPIRES in segs or (" " in segs and (segs[0] == " " or _NAMED in segs)):
-                texts.append(self.joined(quote(entity_id).decode(), joined(row, sees)))
-                continue
-            if plan is None or sees is not mask or row[3] != names or row[1] != types:
-                types, names, mask = row[1], row[3], sees
-                plan = self._planned(types, names, mask)
-            parts = plan.parts.copy()
-            parts[1] = quote(entity_id).decode()
-            found = segs.split(SEPARATOR)
-            parts[3::2] = found if plan.places is None else [found[place] for place in plan.places]
-            texts.append("".join(parts))
-        return texts
+        done = 0
+        for start, end in _runs(rows, masks):
+            names = rows[start][3]
+            plan = self._planned(rows[start][1], usual if names is None else names, masks[start])
+            text = self._alike(rows[start:end], plan)
+            if text is not None:
+                texts += (*self.rows(rows[done:start], masks[done:start], usual), text)
+                done = end
+        return texts + self.rows(rows[done:], masks[done:], usual)
+
+    def _alike(self, rows: Sequence[Any], plan: _Plan) -> str | None:
+        """Write rows of one shape; None where one of them needs more than its segments as they are.
+
+        They are laid out in one list, where what fills the same gap of each row stands at equal distances.
+        """
+        segs = SEPARATOR.join([row[4] for row in rows])
+        found = segs.split(SEPARATOR)
+        if (" " in segs and min(found)[:1] == " ") or any(row[2] for row in rows):
+            return None
+        width, attributes = len(plan.parts), len(found) // len(rows)
+        parts = plan.parts * len(rows)
+        parts[width::width] = ["," + plan.parts[0]] * (len(rows) - 1)
+        # No id that is written as JSON holds these three characters in a row: each of its own quotes is escaped.
+        ids = orjson.dumps([row[0] for row in rows]).decode()[2:-2].split('","')
+        parts[1::width] = [f'"{one}"' for one in ids]
+        for gap, place in enumerate(range(attributes) if plan.places is None else plan.places):
+            parts[3 + 2 * gap :: width] = found[place::attributes]
+        return "".join(parts)
 
     def _planned(self, types: str, names: str, mask: AttrMask) -> _Plan:
         key = types, names, id(mask)
@@ -278,4 +309,4 @@ def with_context(text: str, active: Active) -> str:
 
 def array(texts: Iterable[str]) -> bytes:
     """Write entities as an array."""
-    return ("[" + ",".join(texts) + "]").encode()
+    return f"[{','.join(texts)}]".encode()

@@ -41,7 +41,7 @@ def alive(names: Sequence[str], segs: Sequence[str]) -> tuple[Sequence[str], Seq
 
 def alive_joined(names: str, segs: str) -> tuple[str, str]:
     """Do what `alive` does to a row whose arrays are joined to one text each."""
-    if EXPIRES not in segs:
+    if " " not in segs or EXPIRES not in segs:  # what may expire starts with a space (broker.core.segments)
         return names, segs
     kept = alive(names.split(SEPARATOR), segs.split(SEPARATOR))
     return SEPARATOR.join(kept[0]), SEPARATOR.join(kept[1])

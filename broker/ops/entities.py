@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -17,7 +17,7 @@ from broker.core.query import Node, Query
 from broker.ops.alive import alive, alive_joined
 from broker.ops.masks import RowMasks
 from broker.ops.sight import guessable, sight, types_only
-from broker.ops.view import Joined, View
+from broker.ops.view import Joined, View, split
 from broker.store.observed import note
 from broker.store.pages import Statement, collation_of, page, rows_by_id, statement
 from broker.store.pool import Conn, Pool
@@ -40,6 +40,7 @@ class PageQuery:
     """A query (5.7.2) made ready for one access; it can be asked again as long as the access stands.
 
     `statement` is None where a collation has to be looked up first; `anew`: to be planned for its values each time.
+    `usual` holds the names of its last page's rows, joined: those that have them again are read without.
     """
 
     query: Query
@@ -48,13 +49,14 @@ class PageQuery:
     sys_attrs: bool
     statement: Statement | None
     anew: bool
+    usual: list[str] = field(default_factory=lambda: [""])
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """A page of what the caller may see: rows as read (arrays joined unless `whole`), each with its mask.
 
-    `count`: of all matches, or None.
+    `count`: of all matches, or None. `usual`: the joined names of rows that have None there.
     """
 
     rows: Sequence[Any]
@@ -62,11 +64,14 @@ class Page:
     more: bool
     count: int | None
     whole: bool
+    usual: str
 
     def views(self) -> list[View | Joined]:
         """Give the rows as what they show."""
-        made: Callable[[Any, AttrMask], View | Joined] = _view if self.whole else joined
-        return [made(row, mask) for row, mask in zip(self.rows, self.masks, strict=True)]
+        pairs = zip(self.rows, self.masks, strict=True)
+        if self.whole:
+            return [_view(row, mask) for row, mask in pairs]
+        return [joined(row, mask, self.usual) for row, mask in pairs]
 
 
 def not_found(entity_id: str) -> NgsiLdError:
@@ -107,15 +112,17 @@ def page_query(access: Access, query: Query, *, sys_attrs: bool) -> PageQuery:
 
 async def query_entities(pool: Pool, schema: str, asked: PageQuery) -> Page:
     """Query entities (5.7.2): the page of those that the caller may see, each with its mask."""
-    made = asked.statement
+    made, usual = asked.statement, asked.usual[0]
     async with pool.lend(schema, anew=asked.anew) as conn:
         if made is None:
             collation = await known_collation(conn, asked.query.collation)
             made = statement(asked.narrowed, asked.masks.asked, short=not asked.sys_attrs, collation=collation)
-        found = await page(conn, made)
+        found = await page(conn, made, split(usual))
+    if made.short and found.rows and found.rows[0][3] is not None:
+        asked.usual[0] = found.rows[0][3]
     note(schema, asked.query)
     rows, masks = asked.masks.of(found.rows, whole=asked.sys_attrs)
-    return Page(rows, masks, found.more, found.count, asked.sys_attrs)
+    return Page(rows, masks, found.more, found.count, asked.sys_attrs, usual)
 
 
 async def known_collation(conn: Conn, tag: str | None) -> str:
@@ -126,9 +133,10 @@ async def known_collation(conn: Conn, tag: str | None) -> str:
     return found
 
 
-def joined(row: Any, mask: AttrMask) -> Joined:
-    """Give a row whose arrays are joined to one text each as what it shows."""
-    return Joined(row[0], row[1], row[2], *alive_joined(row[3], row[4]), mask)
+def joined(row: Any, mask: AttrMask, usual: str) -> Joined:
+    """Give a row whose arrays are joined to one text each as what it shows; `usual`: its names if it has None."""
+    names = usual if row[3] is None else row[3]
+    return Joined(row[0], row[1], row[2], *alive_joined(names, row[4]), mask)
 
 
 def _view(row: Any, mask: AttrMask) -> View:

@@ -1,7 +1,8 @@
 """Provide and withdraw the temporal evolution of entities and its instances (CIM 009 V1.9.1, 5.6.11 to 5.6.16).
 
 Each operation is one transaction with its audit record. A caller may touch an evolution where the decision's grants
-cover the entity as it stands and the attributes concerned; what the caller may not see is missing, not refused.
+cover the entity as it stands and the attributes concerned; what the caller may not see is missing, not refused. A
+grant's window is of what histories show: who may change an attribute may change every instance of it.
 
 An entity that is known from its evolution alone (each key of its state comes from this operation) goes with it.
 """

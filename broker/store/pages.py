@@ -19,7 +19,8 @@ _known_collations: dict[str, str] = {}
 
 _COLUMNS = "e.id, e.types, e.scopes, e.names, e.segs, e.meta, e.created_at, e.modified_at, e.expires_at"
 _SHORT = (
-    "e.id, array_to_string(e.types, E'\\x1f'), e.scopes, array_to_string(e.names, E'\\x1f'), "
+    "e.id, array_to_string(e.types, E'\\x1f'), e.scopes, "
+    "CASE WHEN e.names = {usual} THEN NULL ELSE array_to_string(e.names, E'\\x1f') END, "
     "array_to_string(e.segs, E'\\x1f')"
 )
 WIDTH = _COLUMNS.count(", ") + 1
@@ -31,7 +32,10 @@ FLAGS = 62
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The rows of a page: the columns, then a number for each `FLAGS` filters. `more`: there are others after it."""
+    """The rows of a page: the columns, then a number for each `FLAGS` filters. `more`: there are others after it.
+
+    In short rows names are None where they are the usual ones.
+    """
 
     rows: Sequence[Any]
     more: bool
@@ -62,11 +66,14 @@ class Statement:
     sql: str
     values: Sequence[object]
     limit: int
+    short: bool
     count: tuple[str, Sequence[object]] | None = None
 
 
 def statement(query: Query, filters: Sequence[Node], *, short: bool, collation: str = ROOT_COLLATION) -> Statement:
     """Compile what reads one page. `query` is narrowed already; with `short` rows end after segs, arrays joined.
+
+    The last value of a short statement is for the usual names, of which it has none.
 
     The limit is a parameter: a plan for any values takes it for a tenth of all rows, and so reads in the order that is
     asked for also where the tables have not been analyzed yet.
@@ -75,7 +82,7 @@ def statement(query: Query, filters: Sequence[Node], *, short: bool, collation: 
     # The texts are made of compiled fragments and fixed parts; every value is a parameter.
     conditions = f"{ALIVE.format('e')} AND {where.sql}"
     params = list(where.params)
-    columns = [_SHORT if short else _COLUMNS]
+    columns = [_COLUMNS]
     for start in range(0, len(filters), FLAGS):
         flags = []
         for place, node in enumerate(filters[start : start + FLAGS]):
@@ -85,12 +92,16 @@ def statement(query: Query, filters: Sequence[Node], *, short: bool, collation: 
         columns.append(" | ".join(flags))
     order = compile_order(query.order, len(params) + 1, collation=collation)
     params.extend(order.params)
+    limit = len(params) + 1
     params.extend((query.limit + 1, query.offset))
+    if short:
+        columns[0] = _SHORT.format(usual=f"${len(params) + 1}::text[]")
+        params.append(())
     sql = (
         f"SELECT {', '.join(columns)} FROM entities AS e{order.joins} WHERE {conditions} "  # noqa: S608
-        f"ORDER BY {order.terms} LIMIT ${len(params) - 1}::bigint OFFSET ${len(params)}::bigint"
+        f"ORDER BY {order.terms} LIMIT ${limit}::bigint OFFSET ${limit + 1}::bigint"
     )
-    return Statement(sql, params, query.limit, _counted(query) if query.count else None)
+    return Statement(sql, params, query.limit, short, _counted(query) if query.count else None)
 
 
 def _counted(query: Query) -> tuple[str, Sequence[object]]:
@@ -99,12 +110,13 @@ def _counted(query: Query) -> tuple[str, Sequence[object]]:
     return f"SELECT count(*) FROM entities AS e WHERE {ALIVE.format('e')} AND {where.sql}", where.params  # noqa: S608
 
 
-async def page(conn: Conn, made: Statement) -> Found:
-    """Read one page."""
+async def page(conn: Conn, made: Statement, usual: Sequence[str] = ()) -> Found:
+    """Read one page; short rows that have the `usual` names are read without them."""
     count = None
     if made.count is not None:
         count = await conn.fetchval(made.count[0], *made.count[1])
     if made.limit == 0:
         return Found((), False, count)
-    rows = await conn.fetch(made.sql, *made.values)
+    values = (*made.values[:-1], usual) if made.short else made.values
+    rows = await conn.fetch(made.sql, *values)
     return Found(rows[: made.limit], len(rows) > made.limit, count)

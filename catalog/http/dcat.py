@@ -15,9 +15,9 @@ from catalog import dcat
 from catalog.catalogue import Reader, State
 from catalog.fragments import Fragments
 from catalog.http.lookup import find_dataset, no_domain, page_of, reader_of
-from catalog.http.negotiate import choose
 from catalog.http.problems import Problem
 from catalog.serialize import FORMS, write
+from policies.http.negotiate import choose
 
 __all__ = ["router"]
 
@@ -25,6 +25,10 @@ router = APIRouter()
 
 _SUFFIXES: Final = {"ttl": "text/turtle", "jsonld": "application/ld+json", "rdf": "application/rdf+xml"}
 _HTML: Final = "text/html"
+_JSON_LD: Final = "application/ld+json"
+_JSON: Final = "application/json"
+"""To who asks for JSON alone, JSON-LD is JSON: its @context stands in the document."""
+_OFFERED: Final = (*FORMS, _JSON, _HTML)
 _PAGE: Final = 20
 
 Limit = Annotated[int, Query(ge=1, le=100, description="datasets on a page")]
@@ -32,19 +36,24 @@ After = Annotated[str, Query(max_length=400, description="id of the last dataset
 
 
 def _media(request: Request) -> str:
-    media = choose(request.headers.get("accept"), [*FORMS, _HTML])
+    media = choose(request.headers.get("accept"), _OFFERED)
     if media is None:
         raise Problem(
             406,
             "not-acceptable",
             "Not acceptable",
-            f"Accept '{request.headers.get('accept')}' names none of {', '.join(FORMS)}, {_HTML}.",
+            f"Accept '{request.headers.get('accept')}' names none of {', '.join(_OFFERED)}.",
         )
     return media
 
 
+def _form(media: str) -> str:
+    """The one of `FORMS` in which an answer of this media type is written."""
+    return _JSON_LD if media == _JSON else media
+
+
 async def _rdf(request: Request, graph: Callable[[], Graph], media: str) -> Response:
-    return _answer(request, await run_in_threadpool(lambda: write(graph(), media)), media)
+    return _answer(request, await run_in_threadpool(lambda: write(graph(), _form(media))), media)
 
 
 def _answer(request: Request, body: bytes, media: str, links: str = "") -> Response:
@@ -92,7 +101,7 @@ async def _page(request: Request, path: str, media: str, limit: int, after: str)
     whole = not after and following is None
     links = f'<{following}>; rel="next"' if following else ""
     fragments: Fragments = request.app.state.fragments
-    body = await run_in_threadpool(fragments.write, catalogue, shown, media, None if whole else page)
+    body = await run_in_threadpool(fragments.write, catalogue, shown, _form(media), None if whole else page)
     return _answer(request, body, media, links)
 
 

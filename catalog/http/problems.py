@@ -14,8 +14,9 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from catalog.http.headers import SECURITY
-from catalog.portal.render import problem_page, wants_page
+from catalog.portal.render import problem_page
 from catalog.store.connect import StoreUnavailable
+from policies.http.pages import wants_page
 
 __all__ = ["Problem", "install", "problem"]
 

@@ -13,12 +13,13 @@ from fastapi import APIRouter, Query, Request, Response
 from catalog.http.lookup import json_answer, reader_of
 from catalog.http.problems import Problem
 from catalog.portal.dashboard import summary
-from catalog.portal.render import page, wants_page
+from catalog.portal.render import page
 from catalog.register import registration_schema, system_schema
 from catalog.store import systems
 from catalog.store.connect import lent
 from catalog.store.systems import Entry
 from policies.audit.use import Use, counted
+from policies.http.pages import wants_page
 
 __all__ = ["UseOfData", "router"]
 

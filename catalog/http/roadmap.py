@@ -10,11 +10,12 @@ from starlette.concurrency import run_in_threadpool
 
 from catalog.http.lookup import json_answer, reader_of
 from catalog.http.problems import Problem
-from catalog.portal.render import page, wants_page
+from catalog.portal.render import page
 from catalog.roadmap import Kpi, quarter_ends, read_pilots, read_roadmap
 from catalog.store import roadmap as store
 from catalog.store.connect import lent
 from policies.domains import CityFileError
+from policies.http.pages import wants_page
 
 __all__ = ["router"]
 
@@ -43,7 +44,6 @@ async def roadmap(request: Request) -> Response:
                 "quarter": q.quarter,
                 "title": q.title,
                 "ends": ends,
-                "last_day": ends - timedelta(days=1),
                 "over": ends <= now,
                 "passed": sum(g["status"] == "pass" for g in gates),
                 "gates": gates,
@@ -51,8 +51,9 @@ async def roadmap(request: Request) -> Response:
             }
         )
     if wants_page(request):
-        return page(request, "roadmap.html", quarters=quarters, pilots=await _all_pilots(request), now=now)
-    return json_answer({"at": now, "quarters": [{k: v for k, v in q.items() if k != "last_day"} for q in quarters]})
+        shown = [{**q, "last_day": q["ends"] - timedelta(days=1)} for q in quarters]
+        return page(request, "roadmap.html", quarters=shown, pilots=await _all_pilots(request), now=now)
+    return json_answer({"at": now, "quarters": quarters})
 
 
 def _gate(quarter: str, gate: Any, found: dict[Any, Any], runs: dict[Any, Any]) -> dict[str, Any]:

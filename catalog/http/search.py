@@ -12,10 +12,11 @@ from catalog.catalogue import State
 from catalog.dataset import Catalogue, Dataset
 from catalog.http.lookup import find_dataset, json_answer, page_of, reader_of
 from catalog.http.problems import Problem
-from catalog.portal.render import page, wants_page
+from catalog.portal.render import page
 from catalog.store import search
 from catalog.store.connect import lent
 from catalog.store.search import FACETS
+from policies.http.pages import wants_page
 
 __all__ = ["router", "schema_org"]
 

@@ -12,9 +12,9 @@ from catalog.catalogue import State
 from catalog.dataset import Catalogue
 from catalog.fragments import Fragments
 from catalog.http.lookup import reader_of
-from catalog.http.negotiate import choose
 from catalog.http.problems import Problem
 from catalog.sparql import Engine, QueryError, QueryTimeout
+from policies.http.negotiate import choose
 
 __all__ = ["Endpoint", "router"]
 

@@ -19,6 +19,6 @@ BOOK: Final = Book(LOCALES, PHRASES)
 
 @cache
 def language_of(code: str) -> Language:
-    """A language with the portal's messages, and with what only the trust says, as the names of purposes."""
+    """A language with the portal's messages, and with what only the trust says: the frame of pages, purposes' names."""
     own = BOOK.language(code)
     return replace(own, messages={**TRUST.language(code).messages, **own.messages})

@@ -1,4 +1,4 @@
-"""Pages out: one template environment per language, and which requests want a page rather than JSON."""
+"""Pages out: one template environment per language."""
 
 from __future__ import annotations
 
@@ -11,22 +11,21 @@ from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import Request, Response
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined, select_autoescape
 
 from catalog.catalogue import Reader
 from catalog.dataset import local_name, words
-from catalog.http.negotiate import choose
 from catalog.portal import charts
 from catalog.portal.language import LANGUAGES, language_of, localised, preferred
 from catalog.portal.phrases import GATES
 from catalog.wording import duration
+from policies.http.pages import TEMPLATES as TRUST_TEMPLATES
 from policies.language import plain_path
 
-__all__ = ["STATIC", "TEMPLATES", "arc", "environment", "page", "problem_page", "span", "wants_page"]
+__all__ = ["STATIC", "TEMPLATES", "arc", "environment", "page", "problem_page", "span"]
 
 STATIC = Path(__file__).with_name("static")
 TEMPLATES = Path(__file__).with_name("templates")
-_JSON, _HTML = "application/json", "text/html"
 EXTENSIONS = ("jinja2.ext.i18n",)
 
 
@@ -54,9 +53,10 @@ def span(seconds: float) -> str:
 
 @cache
 def environment(code: str) -> Environment:
-    """The templates in one language."""
+    """The templates in one language; `trust/frame.html` is the frame that the trust's pages have as well."""
+    shared = PrefixLoader({"trust": FileSystemLoader(TRUST_TEMPLATES)})
     found = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=ChoiceLoader([FileSystemLoader(TEMPLATES), shared]),
         autoescape=select_autoescape(),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -85,11 +85,6 @@ def environment(code: str) -> Environment:
     }
     found.globals |= {"arc": arc, "charts": charts, "asks": GATES}
     return found
-
-
-def wants_page(request: Request) -> bool:
-    """Whether a page is asked for rather than JSON; programs that name neither get JSON."""
-    return choose(request.headers.get("accept"), [_JSON, _HTML]) == _HTML
 
 
 def page(request: Request, template: str, status: int = 200, **given: Any) -> Response:

@@ -53,7 +53,7 @@ class Column:
     @property
     def names(self) -> bool:
         """Whether the name says that its values name something: they are no quantity, whatever they look like."""
-        return words(self.path)[-1:] != [] and words(self.path)[-1] in _NAMING
+        return not _NAMING.isdisjoint(words(self.path)[-1:])
 
     @property
     def span(self) -> tuple[float, float]:

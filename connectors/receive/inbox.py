@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,7 +116,7 @@ class PushDoor:
             self._door.close()
             self._door = None
 
-    async def payloads(self, place: dict[str, Any]) -> AsyncIterator[Messages]:
+    async def payloads(self, place: dict[str, Any]) -> AsyncGenerator[Messages, None]:
         """Open the door, yield requests, and close it at the end."""
         door = self.open()
         try:

@@ -7,7 +7,7 @@ import glob
 import hashlib
 import importlib.util
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class FileWatch:
         self._spec = spec
         self._pattern = locate(spec.path)
 
-    async def payloads(self, place: dict[str, Any]) -> AsyncIterator[Payload]:
+    async def payloads(self, place: dict[str, Any]) -> AsyncGenerator[Payload, None]:
         """Yield files that have something new; `place` maps a path to {rows, size, mtime, head}."""
         while True:
             for path in self._found():

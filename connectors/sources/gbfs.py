@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import orjson
@@ -28,7 +28,7 @@ class GbfsPoll:
         self._web = Web(allow, spec.timeout, spec.max_bytes, spec.headers)
         self._web.check(spec.url)
 
-    async def payloads(self, place: dict[str, Any]) -> AsyncIterator[Payload]:
+    async def payloads(self, place: dict[str, Any]) -> AsyncGenerator[Payload, None]:
         """Yield files; `place` maps a file's name to {etag, modified, sha256}."""
         clock = asyncio.get_running_loop().time
         due: dict[str, float] = {}

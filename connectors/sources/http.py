@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
@@ -31,7 +31,7 @@ class HttpPoll:
         self._web.check(spec.url)
         self._next = guarded(spec.next, "source.next") if spec.next else None
 
-    async def payloads(self, place: dict[str, Any]) -> AsyncIterator[Payload]:
+    async def payloads(self, place: dict[str, Any]) -> AsyncGenerator[Payload, None]:
         """Yield answers whose bytes differ from the last; `place` is {etag, modified, sha256}, or {window}."""
         async with self._web:
             while True:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import io
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import aiomqtt
@@ -84,7 +84,7 @@ class MqttSubscription:
         self._client = client
         self._allow = allow
 
-    async def payloads(self, place: dict[str, Any]) -> AsyncIterator[Messages]:
+    async def payloads(self, place: dict[str, Any]) -> AsyncGenerator[Messages, None]:
         """Yield messages; the broker's session holds the place."""
         if self._spec.host is not None:
             await check_host(self._host, self._port, self._allow)
@@ -107,7 +107,7 @@ class MqttSubscription:
         five = spec.version == "5"
         properties = None
         if five:
-            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho types it not
             properties.SessionExpiryInterval = _EXPIRY_S
             properties.ReceiveMaximum = spec.in_flight
         client = aiomqtt.Client(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import aiohttp
@@ -35,7 +35,7 @@ class OneM2MSubscription:
         self._feed, self._spec, self._allow = feed, spec, allow
         self._door = PushDoor(feed, spec.waiting, inbox)
 
-    async def payloads(self, place: dict[str, Any]) -> AsyncIterator[Payload | Messages]:
+    async def payloads(self, place: dict[str, Any]) -> AsyncGenerator[Payload | Messages, None]:
         """Open the door first: the CSE verifies it while the subscription is made."""
         door = self._door.open()
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,7 +27,7 @@ try:
     from asyncua.client.client import Client
     from asyncua.ua.uaerrors import UaError
 except ImportError:  # the extra is not installed
-    Client = None  # type: ignore[assignment, misc]
+    Client = None  # type: ignore[assignment, misc]  # refused by name when used
 
 __all__ = ["OpcUaSubscription", "plain"]
 
@@ -90,7 +90,7 @@ class OpcUaSubscription:
         self._allow = allow
         self._password = revealed(spec.password) if spec.password else None
 
-    async def payloads(self, place: dict[str, Any]) -> AsyncIterator[Messages]:
+    async def payloads(self, place: dict[str, Any]) -> AsyncGenerator[Messages, None]:
         """Yield changes from now on, each variable's present value first; Unreachable where the server goes away."""
         where = urlsplit(self._spec.url)
         await check_host(where.hostname or "", where.port or 4840, self._allow)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
 
@@ -45,7 +45,7 @@ class Messages:
 class Source(Protocol):
     """A source yields payloads for ever; it does I/O and nothing else."""
 
-    def payloads(self, place: Place) -> AsyncIterator[Payload | Messages]:
+    def payloads(self, place: Place) -> AsyncGenerator[Payload | Messages, None]:
         """Yield payloads from `place` on.
 
         The caller keeps `place` up to date (`place.update(payload.after(..))`) while it takes a payload, and hands the

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, cast
 
@@ -18,7 +18,7 @@ from connectors.specs.systems import SftpSource
 try:
     import asyncssh
 except ImportError:  # the extra is not installed
-    asyncssh = None  # type: ignore[assignment]
+    asyncssh = None  # type: ignore[assignment]  # refused by name when used
 
 __all__ = ["SftpFolder"]
 
@@ -36,7 +36,7 @@ class SftpFolder:
         self._allow = allow
         self._password = revealed(spec.password) if spec.password else None
 
-    async def payloads(self, place: dict[str, Any]) -> AsyncIterator[Payload]:
+    async def payloads(self, place: dict[str, Any]) -> AsyncGenerator[Payload, None]:
         """Yield files; `place` maps a path to {size, mtime}."""
         spec = self._spec
         await check_host(spec.host, spec.port, self._allow)

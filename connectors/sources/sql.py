@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import io
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ class SqlPoll:
         elif scheme in mysql.SCHEMES:
             self._batches = self._mysql_batches
 
-    async def payloads(self, place: dict[str, Any]) -> AsyncIterator[Payload]:
+    async def payloads(self, place: dict[str, Any]) -> AsyncGenerator[Payload, None]:
         """Yield rows beyond `place` ({mark, id}); raises Unreachable where the database does not answer."""
         while True:
             try:

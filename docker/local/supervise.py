@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy
@@ -85,12 +85,6 @@ class Supervisor:
                 raise Trouble(f"Not ready after {timeout_s:.0f} s: {names}. {tail}", f"See the logs in {self.logs}.")
             if waiting:
                 time.sleep(0.1)
-
-    def stop_programs(self, names: Iterable[str]) -> None:
-        """Stop some programs and wait for their ends."""
-        for name in names:
-            if self._up(name):
-                self._call("stopProcess", name, True)
 
     def states(self) -> dict[str, tuple[str, int]]:
         """Return state and process id per program; empty when supervisord is down."""

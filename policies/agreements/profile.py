@@ -105,7 +105,12 @@ SECTIONS = (
             _own("q", "a query (CIM 009, 4.9)", "Entities for which it holds, on all their attributes."),
             _own("scopeQ", "a scope query (CIM 009, 4.19)", "Entities in these scopes."),
             _own("area", "a GeoJSON Polygon or MultiPolygon", "Entities whose location lies within."),
-            _own("window", "{from, to} or {max_age}", "Observations of this time; older ones answer as if not there."),
+            _own(
+                "window",
+                "{from, to} or {max_age}",
+                "Histories show observations of this time; others answer as if not there. It narrows temporal and "
+                "aggregate alone: what is current, and what may be published or deleted, also of a history, it leaves.",
+            ),
             _own("resolution", "{time} and {metres}", "No finer than this: one value for each duration, a grid."),
             _own("aggregate_only", "true", "Totals and averages, never one by one.", "aggregateOnly"),
             _own("sources", "URNs of registrations", "Data of these other sources too."),

@@ -15,11 +15,13 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from policies.http import words
+from policies.http.negotiate import choose
 from policies.http.phrases import PHRASES
 from policies.language import LANGUAGES, Book, Language, localised, plain_path, preferred
 
 __all__ = ["BOOK", "LOCALES", "TEMPLATES", "VARY", "language_for", "page", "page_of", "wants_page"]
 
+_JSON, _HTML = "application/json", "text/html"
 VARY = {"Vary": "Accept, Accept-Language"}
 TEMPLATES: Final = Path(__file__).with_name("templates")
 LOCALES: Final = Path(__file__).with_name("locales")
@@ -59,11 +61,8 @@ def _pages(code: str) -> Environment:
 
 
 def wants_page(request: Request) -> bool:
-    """Tell whether HTML is asked for before JSON; programs that name neither get JSON."""
-    accept = request.headers.get("accept", "")
-    html = accept.find("text/html")
-    json = accept.find("json")
-    return html >= 0 and (json < 0 or html < json)
+    """Tell whether a page is asked for rather than JSON; programs that name neither get JSON."""
+    return choose(request.headers.get("accept"), [_JSON, _HTML]) == _HTML
 
 
 def language_for(request: Request) -> Language:

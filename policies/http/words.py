@@ -130,9 +130,9 @@ _STATUSES: Final = {
     "offered": N_("Offered"),
     "suspended": N_("Suspended"),
     "revoked": N_("Revoked"),
-    "refused": N_("Refused"),
+    "refused": N_("Turned down"),
     "withdrawn": N_("Withdrawn"),
-    "replaced": N_("Replaced"),
+    "amended": N_("Replaced"),
 }
 
 
@@ -154,6 +154,7 @@ _TIERS: Final = {
     "department": N_("Every department"),
     "oversight": N_("Every oversight body"),
     "steward": N_("Every steward"),
+    "service": N_("Every service of the city"),
 }
 
 
@@ -231,11 +232,11 @@ def _condition(q: str, lang: Language) -> str:
 def _finer(window: Mapping[str, Any], resolution: Mapping[str, Any], lang: Language) -> Iterator[str]:
     say = lang.gettext
     if window.get("from"):
-        yield say("Only what was observed from %(day)s on.") % {"day": day(window["from"], lang)}
+        yield say("Histories show only what was observed from %(day)s on.") % {"day": day(window["from"], lang)}
     if window.get("to"):
-        yield say("Only what was observed before %(day)s.") % {"day": day(window["to"], lang)}
+        yield say("Histories show only what was observed before %(day)s.") % {"day": day(window["to"], lang)}
     if window.get("max_age"):
-        yield say("Only what is not older than %(span)s.") % {"span": _duration(window["max_age"], lang)}
+        yield say("Histories show only what is not older than %(span)s.") % {"span": _duration(window["max_age"], lang)}
     if resolution.get("time"):
         yield say("Only as one value for each %(span)s.") % {"span": _each(resolution["time"], lang)}
     if resolution.get("metres"):

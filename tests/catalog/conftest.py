@@ -84,7 +84,7 @@ class City:
 
     async def _assess(self) -> None:
         given = {k.removeprefix("DATAPOLIS_").lower(): v for k, v in self.environment.items()}
-        settings = Settings(**{k: v for k, v in given.items() if k in Settings.model_fields})  # type: ignore[arg-type]
+        settings = Settings(**{k: v for k, v in given.items() if k in Settings.model_fields})  # type: ignore[arg-type]  # texts
         pool = await open_pool(settings.dsn_catalog.get_secret_value())
         try:
             async with session(settings.egress, 10.0) as http, pool.acquire() as conn:

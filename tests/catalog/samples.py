@@ -57,7 +57,7 @@ def domain(**changes: object) -> DomainFacts:
         "target_reasons": (("completeness", "A vehicle without its place is of no use."),),
         "retention": (("current state", "P30D"), ("history", "P1Y"), ("raw records", "P7D")),
     }
-    return DomainFacts(**{**given, **changes})  # type: ignore[arg-type]
+    return DomainFacts(**{**given, **changes})  # type: ignore[arg-type]  # members by name
 
 
 def harvest(**changes: object) -> Harvest:
@@ -89,7 +89,7 @@ def harvest(**changes: object) -> Harvest:
             Origin("weather", "Weather stations", "mobility", "mqtt", (WEATHER,)),
         ),
     }
-    return Harvest(**{**given, **changes})  # type: ignore[arg-type]
+    return Harvest(**{**given, **changes})  # type: ignore[arg-type]  # members by name
 
 
 def catalogue(*harvests: Harvest) -> Catalogue:

@@ -147,6 +147,19 @@ def test_the_catalog_conforms_and_is_the_same_in_every_form(governed: City) -> N
     assert re.fullmatch(r"http\S+: \d+ triples, 5 datasets, 0 violations, \d+ warnings\n", said)
 
 
+@pytest.mark.parametrize("accept", ["application/json", "application/json, text/plain, */*"])
+@pytest.mark.parametrize(
+    "path", ["/catalog", "/catalog/datasets/mobility/Vehicle", "/catalog/series/mobility", "/catalog/services/ngsi-ld"]
+)
+def test_who_asks_for_json_gets_json_ld(governed: City, path: str, accept: str) -> None:
+    """A plain HTTP client reads the same document as JSON, which says of itself what it means."""
+    status, headers, body = _ask(governed, path, accept)
+    assert (status, headers["content-type"], headers["vary"]) == (200, "application/json", "Accept")
+    _, linked, same = _ask(governed, path, "application/ld+json")
+    assert (linked["content-type"], linked["etag"], same) == ("application/ld+json", headers["etag"], body)
+    assert set(json.loads(body)) == {"@context", "@graph"}
+
+
 def test_every_dataset_can_be_fetched_at_its_own_uri(governed: City) -> None:
     """Each dataset's URI answers with RDF about itself, and browsers are sent to its page."""
     catalog = Graph().parse(data=_ask(governed, "/catalog", "text/turtle")[2], format="turtle")
@@ -169,7 +182,13 @@ def test_every_dataset_can_be_fetched_at_its_own_uri(governed: City) -> None:
 @pytest.mark.parametrize(
     ("path", "accept", "status", "detail"),
     [
-        ("/catalog", "image/png", 406, "Accept 'image/png' names none of text/turtle"),
+        (
+            "/catalog",
+            "image/png",
+            406,
+            "Accept 'image/png' names none of text/turtle, application/ld+json, application/rdf+xml, application/json, "
+            "text/html.",
+        ),
         (
             "/catalog/datasets/mobility/Nothing",
             None,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import replace
+from pathlib import Path
 from statistics import quantiles
 
 from catalog.catalogue import Reader
@@ -39,11 +40,11 @@ def _p95(seconds: list[float]) -> float:
     return quantiles(seconds, n=20)[-1]
 
 
-async def test_many_datasets_stay_quick(pg: Database, tmp_path: object) -> None:
+async def test_many_datasets_stay_quick(pg: Database, tmp_path: Path) -> None:
     """A page has twenty datasets; its bound is wide, since it is CPU time on a machine that may be busy."""
     pool = await open_pool(pg.dsn("catalog"))
     harvests = [_harvest(n) for n in range(DOMAINS)]
-    key = VerdictKey.load(tmp_path / "key")  # type: ignore[operator]
+    key = VerdictKey.load(tmp_path / "key")
     try:
         async with pool.acquire() as conn:
             began = time.perf_counter()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,11 +17,8 @@ from broker.core.state import Change
 from broker.store.pool import Pool
 from broker.store.write import apply
 from docker.local.stack import ROOT
-from policies.agreements.lifecycle import apply_agreements, apply_domains
-from policies.city import open_city
-from policies.store.connect import connect
 from tests.fixtures.broker import Answer, BrokerProcess, broker_process
-from tests.fixtures.governed import DEFAULT_SCHEMA, PATIENT, Governed
+from tests.fixtures.governed import DEFAULT_SCHEMA, PATIENT, Governed, admit_city
 from tests.fixtures.postgres import Database
 from tests.fixtures.tokens import TestIssuer
 
@@ -45,16 +40,17 @@ TARGETS: dict[str, dict[str, Any]] = {
     "recent": {"attrs": {"only": ["speed"]}, "window": {"max_age": "P10D"}},
     "coarse": {"resolution": {"metres": 500}},
     "writer": {"attrs": {"only": ["speed"]}, "q": 'vehicleType=="bus"'},
+    "keeper": {"attrs": {"only": ["speed"]}, "window": {"from": "2026-11-10T00:00:00Z", "to": "2026-11-20T00:00:00Z"}},
     "summer": {"attrs": {"only": ["speed"]}},
     "barred": {"attrs": {"only": ["speed"]}},
 }
 BARRED = [{"action": ["temporal"], "target": {"types": ["Vehicle"], "q": 'vehicleType=="tram"'}, "constraint": []}]
-ACTIONS = {"writer": ["temporal", "delete"], "summer": ["aggregate"]}
+ACTIONS = {"writer": ["temporal", "delete"], "keeper": ["read", "temporal", "delete"], "summer": ["aggregate"]}
 
 
 def agreement(name: str, target: dict[str, Any]) -> dict[str, Any]:
     permissions = [(ACTIONS.get(name, ["temporal", "aggregate"]), target)]
-    if name == "writer":
+    if name in ("writer", "keeper"):
         permissions.append((["publish"], {**target, "feeds": ["transit-live"]}))
     return {
         "@context": [
@@ -98,17 +94,9 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-async def _admit(database: Database, folder: Path) -> None:
-    connection = await connect(database.dsn("policies"))
-    await apply_domains(connection, open_city(folder), "urn:party:steward")
-    await apply_agreements(connection, open_city(folder), "urn:party:steward")
-    await connection.close(timeout=5)
-
-
 @pytest.fixture(scope="module")
 def running(pg_module: Database, opa: str, issuer: TestIssuer, city: Path) -> Iterator[BrokerProcess]:
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        thread.submit(lambda: asyncio.run(_admit(pg_module, city))).result()
+    admit_city(pg_module, city)
     environment = {**issuer.environment(), "DATAPOLIS_OPA_URL": opa, "DATAPOLIS_CITY": str(city), **PATIENT}
     with broker_process(pg_module, environment) as process:
         yield process
@@ -412,6 +400,46 @@ async def test_who_may_delete_an_attribute_deletes_its_instances_only(trust: Gov
     assert await everything(trust) == before
     assert (await send(trust, "writer", "DELETE", f"/temporal/entities/{BUS}/attrs/speed?deleteAll=true")).status == 204
     assert (await ask(trust, "writer", f"/temporal/entities/{BUS}")).status == 404
+
+
+async def instances(trust: Governed) -> dict[str, tuple[str, int]]:
+    """Whatever the store holds of the bus's speed: by instant the instance's name and its value."""
+    async with trust.pool.lend(DEFAULT_SCHEMA) as conn:
+        rows = await conn.fetch(
+            "SELECT observed_at, instance_id::text, body::jsonb->'value' FROM history WHERE entity = $1 AND attr = $2",
+            BUS,
+            T + "speed",
+        )
+    return {f"{at:%Y-%m-%dT%H:%M:%SZ}": (f"urn:ngsi-ld:Instance:{name}", int(value)) for at, name, value in rows}
+
+
+async def test_a_window_limits_what_histories_show_and_not_what_may_be_changed(trust: Governed) -> None:
+    """One party under one window for every action: it changes instances that its histories do not show."""
+    await fill(trust)
+    path, now = f"/temporal/entities/{BUS}", {"type": "Property", "value": 3, "observedAt": "2026-11-22T00:00:00Z"}
+
+    async def shown() -> list[int]:
+        return [one["value"] for one in (await ask(trust, "keeper", path)).json["speed"]]
+
+    assert await shown() == [20, 40, 60]
+    assert (await send(trust, "keeper", "POST", f"{path}/attrs/", {"speed": [now]})).status == 204
+    there = await instances(trust)
+    old, new = (there[at][0] for at in ("2026-11-01T08:00:00Z", "2026-11-21T08:00:00Z"))
+    older = {**READING, "observedAt": "2026-11-02T00:00:00Z"}
+    assert (await send(trust, "keeper", "PATCH", f"{path}/attrs/speed/{old}", {"speed": [older]})).status == 204
+    assert (await send(trust, "keeper", "DELETE", f"{path}/attrs/speed/{new}")).status == 204
+    assert {at: value for at, (_, value) in (await instances(trust)).items()} == {
+        "2026-11-02T00:00:00Z": 7,
+        "2026-11-12T08:10:00Z": 20,
+        "2026-11-12T08:50:00Z": 40,
+        "2026-11-12T09:10:00Z": 60,
+        "2026-11-22T00:00:00Z": 3,
+    }
+    assert await shown() == [20, 40, 60]
+    current = await ask(trust, "keeper", f"/entities/{BUS}")
+    assert current.json == {"id": BUS, "type": "Vehicle", "speed": now}
+    assert (await send(trust, "keeper", "DELETE", f"{path}/attrs/speed?deleteAll=true")).status == 204
+    assert await instances(trust) == {}
 
 
 async def test_who_may_aggregate_sees_no_instance_however_it_is_asked_for(trust: Governed) -> None:

@@ -142,7 +142,7 @@ async def test_a_full_door_is_busy_and_a_closed_one_tells_its_waiters() -> None:
     await waiting[0]
     second = await anext(payloads)
     assert len(second.payloads) == 2
-    await payloads.aclose()  # type: ignore[attr-defined]
+    await payloads.aclose()
     for one in waiting[1:]:
         with pytest.raises(Busy, match="stopped"):
             await one

@@ -6,6 +6,7 @@ The paragraph speaks of what is visible; of these doors it follows, beside what 
   it. An id that is taken by what the writer does not see is refused as any that no grant covers.
 - An instance, or all of an attribute, is changed or withdrawn by whom the attribute is visible to, by name; what is not
   visible is missing. Who withdraws a whole evolution must see each attribute that is in it.
+- A grant's window is of what histories show: it limits no deed.
 - A purge finds what a query would find that sees as the purger sees. What it finds but may not delete is named as
   refused; attributes that are dropped are those that the purger sees.
 - A @context is stored by whoever may publish something or manage, read by everybody, and withdrawn by the party that

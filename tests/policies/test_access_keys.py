@@ -123,7 +123,7 @@ async def test_a_look_up_that_a_change_overtook_is_not_kept(ring: KeyRing, key: 
         ring.forget()
         return row
 
-    ring._find = overtaken  # type: ignore[method-assign]
+    ring._find = overtaken  # type: ignore[method-assign]  # a change comes between
     assert (await ring.verify("Bearer x", key.secret)).party == RIDEFLOW.party
     assert ring.known("Bearer x") is None
 

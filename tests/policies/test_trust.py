@@ -16,6 +16,7 @@ from broker.core.query import And, Compare, GeoRel, Path, Text
 from docker.local import locate
 from policies import Caller, EngineUnavailable, PolicySettings, PurposeError, Trust
 from policies.agreements.lifecycle import change_status
+from policies.agreements.odrl import Status
 from policies.caller import ANY_PURPOSE, PUBLIC
 from policies.decision import OPEN, Action, Decision, Duty
 from tests.fixtures.postgres import Database
@@ -166,9 +167,14 @@ async def test_concurrent_questions_ask_once(trust: Trust) -> None:
 async def test_a_change_is_in_force_within_a_second(trust: Trust, conn: asyncpg.Connection) -> None:
     purpose = DPV + "ServiceProvision"
     assert (await read(trust, RIDEFLOW, purpose, action="subscribe")).allow
-    for status, reason in (("suspended", "suspended"), ("active", None), ("revoked", "suspended")):
+    steps: tuple[tuple[Status, str | None], ...] = (
+        ("suspended", "suspended"),
+        ("active", None),
+        ("revoked", "suspended"),
+    )
+    for status, reason in steps:
         before = trust.revision
-        await change_status(conn, AGREEMENT, status, "urn:party:steward", "a test")  # type: ignore[arg-type]
+        await change_status(conn, AGREEMENT, status, "urn:party:steward", "a test")
         begun = time.monotonic()
         while (decision := await read(trust, RIDEFLOW, purpose, action="subscribe")).reason != reason:
             assert time.monotonic() - begun < 1.0

@@ -29,7 +29,7 @@ def record(caller: str = "urn:party:rideflow", request: str = ASKED, **changes: 
         "purpose": DPV + "ServiceProvision", "request": request, "outcome": "allowed", "entities": 3,
         "agreements": ((PUBLIC, 1), (RIDEFLOW, 1)), "tier": "vendor", "at": "2026-11-22T05:17:00.000Z",
     }  # fmt: skip
-    return AuditRecord(**{**given, **changes})  # type: ignore[arg-type]
+    return AuditRecord(**{**given, **changes})  # type: ignore[arg-type]  # members by name
 
 
 def test_only_the_domains_of_the_types_asked_for_are_counted() -> None:

@@ -112,8 +112,9 @@ async def answer_query(call: Call, inquiry: Inquiry) -> Response:
     told, asked = inquiry.told, inquiry.asked
     page = await query_entities(call.services.pool, call.schema, asked)
     if inquiry.join is None and inquiry.show.stored and told.media != GEO_JSON:
-        texts = writer(told.active).rows(page.rows, page.masks)
-        sheet = Sheet(texts, len(texts))
+        write = writer(told.active)
+        texts = (write.rows if told.in_body else write.page)(page.rows, page.masks, page.usual)
+        sheet = Sheet(texts, len(page.rows))
     else:
         sheet = await _sheet(call, page.views(), told, inquiry.show, inquiry.shape, inquiry.join)
     last = page.rows[-1][0] if page.rows else None

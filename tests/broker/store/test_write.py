@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import orjson
@@ -232,8 +232,8 @@ async def test_an_insert_that_meets_a_foreign_tombstone_runs_again(pool: Pool) -
     async with pool.lend(SCHEMA) as conn:
         transaction = conn.transaction()
         await transaction.start()
-        pausing = _Pausing(conn)
-        task = asyncio.create_task(apply(pausing, "default", [Change("create", "urn:x:1", doc("urn:x:1"))], NOW))  # type: ignore[arg-type]
+        pausing, change = _Pausing(conn), Change("create", "urn:x:1", doc("urn:x:1"))
+        task = asyncio.create_task(apply(cast("Conn", pausing), "default", [change], NOW))
         await pausing.before_insert.wait()
         await write(pool, Change("create", "urn:x:1", doc("urn:x:1")))
         await write(pool, Change("delete", "urn:x:1"), now=NOW + timedelta(milliseconds=1))

@@ -31,7 +31,7 @@ async def _next(pattern: str, place: dict[str, Any], rows: int) -> tuple[str, in
     except TimeoutError:
         return None
     finally:
-        await payloads.aclose()  # type: ignore[attr-defined]
+        await payloads.aclose()
 
 
 async def test_growth_change_and_folder(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ async def _next(poll: HttpPoll, place: dict[str, Any]) -> bytes:
     payloads = poll.payloads(place)
     payload = await anext(payloads)
     place.update(payload.after(0, done=True))
-    await payloads.aclose()  # type: ignore[attr-defined]
+    await payloads.aclose()
     return payload.stream.read()
 
 

@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,12 @@ import pytest
 
 from connectors.declare import apply_topics
 from connectors.decoders import Decoded
-from connectors.errors import FeedError
+from connectors.errors import FeedError, Rejection
 from connectors.feed import MqttSource, load
 from connectors.fetch import prepare
 from connectors.settings import ConnectorSettings
 from connectors.sources.mqtt import MqttSubscription
-from connectors.sources.payload import Messages, Payload
+from connectors.sources.payload import Messages
 from docker.local.stack import ROOT
 from tests.connectors.kafka_reader import read_topic
 from tests.connectors.test_cli import free_port
@@ -126,7 +126,7 @@ async def test_what_was_not_taken_comes_again(mqtt: tuple[str, int], topic_prefi
                     await batch.taken()
             if take:
                 await _acknowledged(mqtt, topic_prefix, payloads)
-        await payloads.aclose()  # type: ignore[attr-defined]
+        await payloads.aclose()
         return found
 
     async def publish(*texts: str) -> None:
@@ -137,7 +137,7 @@ async def test_what_was_not_taken_comes_again(mqtt: tuple[str, int], topic_prefi
     payloads = _source(mqtt, topic_prefix).payloads({})
     await (await _subscribed(mqtt, topic_prefix, asyncio.ensure_future(anext(payloads)))).taken()
     await _acknowledged(mqtt, topic_prefix, payloads)
-    await payloads.aclose()  # type: ignore[attr-defined]
+    await payloads.aclose()
     await publish("0", "1", "2")
     assert await some(3, take=False) == [b"0", b"1", b"2"]
     assert await some(3, take=True) == [b"0", b"1", b"2"]
@@ -145,7 +145,7 @@ async def test_what_was_not_taken_comes_again(mqtt: tuple[str, int], topic_prefi
     assert await some(1, take=True) == [b"3"]
 
 
-async def _acknowledged(mqtt: tuple[str, int], prefix: str, payloads: AsyncIterator[Messages | Payload]) -> None:
+async def _acknowledged(mqtt: tuple[str, int], prefix: str, payloads: AsyncGenerator[Messages, None]) -> None:
     """Take one more message: one connection's packets keep their order, so the broker has the earlier answers."""
     async with aiomqtt.Client(*mqtt) as client:
         await client.publish(f"{prefix}/last", "last", qos=1)
@@ -177,7 +177,7 @@ async def test_a_flood_stands_in_the_broker(mqtt: tuple[str, int], topic_prefix:
             if taken[-1] == str(flood - 1).encode():
                 break
             found = await anext(payloads)
-    await payloads.aclose()  # type: ignore[attr-defined]
+    await payloads.aclose()
     assert [one for one in taken if one != b"knock"] == [str(n).encode() for n in range(flood)]
     assert most <= 3 * bound
 
@@ -220,16 +220,65 @@ async def test_the_topic_says_whose_value_it_is(
     assert entities == [("s1", 21.5), ("s2", 3), ("s2", 4)]
 
 
+@pytest.mark.parametrize(
+    ("keep", "more", "shown"),
+    [
+        (["@topic"], "", "{topic}"),
+        (["@topic"], ', hmac: ["@topic"]', "{pseudonym}"),
+        (["@topic"], ', coarsen: {"@topic": {chars: 3}}', "{prefix:.3}"),
+        ([], "", "mqtt"),
+    ],
+)
+async def test_positions_say_of_the_topic_what_the_feed_keeps(
+    city: Path, make_settings: Make, kafka: str, mqtt: tuple[str, int], topic_prefix: str,
+    keep: list[str], more: str, shown: str,
+) -> None:  # fmt: skip
+    settings = make_settings(
+        kafka=kafka, topic_prefix=topic_prefix, mqtt=f"{mqtt[0]}:{mqtt[1]}", domain_keys={"environment": "k"}
+    )
+    path = city / "feeds" / "levels.yaml"
+    declared = (BARE % (topic_prefix, more)).replace('["@topic", ', json.dumps([*keep, ""])[:-3])
+    path.write_text(
+        declared.replace("key: '\"@topic\"'", "key: level").replace("""part("@topic", '/', `1`)""", "level")
+    )
+    feed = load(path)
+    await apply_topics([feed], ["environment"], settings, 2, 1)
+    topic = f"{topic_prefix}/ana/level"
+    async with _running([feed], settings), aiomqtt.Client(*mqtt) as client, asyncio.timeout(60):
+        while not (records := await read_topic(kafka, f"{topic_prefix}feeds.levels.records", 2)):
+            await client.publish(topic, "1", qos=1)
+            await asyncio.sleep(0.3)
+        while not (dead := await read_topic(kafka, f"{topic_prefix}dead.levels", 1)):
+            await client.publish(topic, "[", qos=1)
+            await asyncio.sleep(0.3)
+    pseudonym = hmac.new(b"k", topic.encode(), hashlib.sha256).hexdigest()
+    begin = shown.format(topic=topic, prefix=topic_prefix, pseudonym=pseudonym)
+    assert {dict(one.headers)["position"] for one in records} == {f"{begin}#0".encode()}
+    assert {one.key for one in dead} == {begin.encode()}
+    assert {json.loads(one.value)["position"] for one in dead} == {begin}
+    whole = repr([(one.key, one.value, one.headers) for one in (*records, *dead)])
+    assert ("ana" in whole) == (begin == topic)
+
+
 def _level(entity: dict[str, Any]) -> float:
     (found,) = (one["value"] for one in entity.values() if isinstance(one, dict))
     return float(found)
+
+
+def _minimised(
+    path: Path, settings: ConnectorSettings, record: dict[str, Any], name: str
+) -> tuple[str, dict[str, Any]]:
+    """The key and the minimised form of a record that the feed admits, from a payload of this name."""
+    found = prepare(load(path), settings)(Decoded("x", record), name)
+    assert not isinstance(found, Rejection)
+    return found
 
 
 def test_the_topic_is_minimised_like_any_member(city: Path, make_settings: Make) -> None:
     path = city / "feeds" / "levels.yaml"
     path.write_text(BARE % ("x", ', hmac: ["@topic"]'))
     settings = make_settings(domain_keys={"environment": "k"})
-    key, kept = prepare(load(path), settings)(Decoded("x", {"level": 1, "@topic": "said"}), "home/ana/level")  # type: ignore[misc]
+    key, kept = _minimised(path, settings, {"level": 1, "@topic": "said"}, "home/ana/level")
     assert kept["@topic"] == key == hmac.new(b"k", b"home/ana/level", hashlib.sha256).hexdigest()
     path.write_text(BARE.replace("kind: mqtt", "kind: file, path: x").replace(', topics: ["%s/+/level"]', "") % "")
     with pytest.raises(FeedError, match="a source of kind 'file' has no @topic"):
@@ -240,7 +289,7 @@ def test_a_file_s_name_is_kept_where_it_is_asked_for(city: Path, make_settings: 
     path = city / "feeds" / "levels.yaml"
     text = BARE.replace("kind: mqtt", "kind: file, path: x").replace(', topics: ["%s/+/level"]', "") % ""
     path.write_text(text.replace("@topic", "@file"))
-    kept = prepare(load(path), make_settings())(Decoded("x", {"level": 1}), "s1.json")[1]  # type: ignore[index]
+    _, kept = _minimised(path, make_settings(), {"level": 1}, "s1.json")
     assert {**kept, "@received": ""} == {"@file": "s1.json", "@received": "", "level": 1}
 
 

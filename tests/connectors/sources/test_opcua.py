@@ -70,7 +70,7 @@ async def test_present_values_then_changes(plant: Plant) -> None:
     await take(7)
     assert [one["value"] for one in seen[2:]] == [1, 2, 3, 4, 5]
     assert seen[-1]["source_time"].endswith("Z")
-    await payloads.aclose()  # type: ignore[attr-defined]
+    await payloads.aclose()
 
 
 async def test_recorded_types_can_be_browsed(plant: Plant, data: Path | None) -> None:
@@ -81,7 +81,7 @@ async def test_recorded_types_can_be_browsed(plant: Plant, data: Path | None) ->
     payloads = watch(plant, browse=[f"ns={space};i=1002"]).payloads({})  # DeviceType
     found = await asyncio.wait_for(anext(payloads), 20)
     names = {json.loads(one.stream.read())["name"] for one in found.payloads}
-    await payloads.aclose()  # type: ignore[attr-defined]
+    await payloads.aclose()
     assert {"Manufacturer", "Model", "SerialNumber", "SoftwareRevision"} <= names
     empty = watch(plant, browse=[f"ns={space};i=5001"]).payloads({})  # DeviceSet
     with pytest.raises(FeedError, match="no variables below"):
@@ -106,7 +106,7 @@ async def test_a_stuck_consumer_stops_the_server(plant: Plant) -> None:
             await found.taken()
             if values[-1] < 400:
                 found = await anext(payloads)
-    await payloads.aclose()  # type: ignore[attr-defined]
+    await payloads.aclose()
     assert values == list(range(401))
     assert most < 400
 

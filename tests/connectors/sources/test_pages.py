@@ -66,7 +66,7 @@ async def take(source: HttpPoll | GbfsPoll, count: int, place: dict[str, Any]) -
         payload = await asyncio.wait_for(anext(payloads), 10)
         place.update(payload.after(0, done=True))
         found.append(payload)
-    await payloads.aclose()  # type: ignore[attr-defined]
+    await payloads.aclose()
     return found
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import asyncpg
 import asyncssh
 import pytest
+from pydantic import SecretStr
 
 from connectors.errors import FeedError, Unreachable
 from connectors.sources.sftp import SftpFolder
@@ -31,7 +32,7 @@ async def rows_of(source: SqlPoll, place: dict[str, Any], batches: int) -> list[
         payload = await asyncio.wait_for(anext(payloads), 10)
         found += json.loads(payload.stream.read())
         place.update(payload.after(0, done=True))
-    await payloads.aclose()  # type: ignore[attr-defined]
+    await payloads.aclose()
     return found
 
 
@@ -73,7 +74,7 @@ async def test_postgres_says_what_is_wrong(pg: Database) -> None:
     ):
         with pytest.raises(FeedError, match=said):
             await rows_of(sql(pg.dsn("admin"), **members), {}, 1)
-    spec = SqlSource(kind="sql", dsn=pg.dsn("admin"), table="t", mark="m", id="i")  # type: ignore[arg-type]
+    spec = SqlSource(kind="sql", dsn=SecretStr(pg.dsn("admin")), table="t", mark="m", id="i")
     with pytest.raises(FeedError, match="DATAPOLIS_EGRESS_ALLOW"):
         await rows_of(SqlPoll(spec, ()), {}, 1)
     with pytest.raises(Unreachable, match="Invalid"):
@@ -152,7 +153,7 @@ async def test_sftp_files_come_once_and_again_when_they_change(sftp: tuple[int, 
     os.utime(folder / "a.csv", (1, 1))
     payload = await asyncio.wait_for(waiting, 10)
     assert (payload.name, payload.stream.read()) == ("a.csv", b"id\n1\n3\n")
-    await payloads.aclose()  # type: ignore[attr-defined]
+    await payloads.aclose()
 
 
 async def test_sftp_refusals(sftp: tuple[int, str, Path]) -> None:

@@ -89,5 +89,5 @@ async def client(settings: PolicySettings, conn: asyncpg.Connection, issuer: Tes
             except aiohttp.ClientConnectionError:
                 await asyncio.sleep(0.05)
         yield opened
-    server.stop()  # type: ignore[no-untyped-call]
+    server.stop()  # type: ignore[no-untyped-call]  # granian types it not
     await serving

@@ -9,9 +9,11 @@ from typing import Any
 
 import asyncpg
 
-from policies import Caller, Trust
+from policies import Action, Caller, Trust
 from policies.clerk.rounds import settle_time
 from tests.policies.http.conftest import Answer, Client
+
+Asked = tuple[Caller, str, Action, str]
 
 OFFER = "urn:datapolis:offer:journey-planning"
 PERSONAL = "urn:datapolis:offer:requests-research"
@@ -55,10 +57,10 @@ async def test_from_application_to_an_agreement_in_force(
     client: Client, trust: Trust, conn: asyncpg.Connection
 ) -> None:
     caller = Caller(NEWCOMER, "bo", "vendor")
-    asked = (caller, DPV + "ServiceProvision", "subscribe", "default")
+    asked: Asked = (caller, DPV + "ServiceProvision", "subscribe", "default")
     uid = await applied(client)
     await asyncio.sleep(0.4)
-    assert not (await trust.decide(*asked)).allow  # type: ignore[arg-type]
+    assert not (await trust.decide(*asked)).allow
     assert (await client.get(f"/trust/agreements/{uid}")).status == 404, "what is only applied for is not public"
     assert (await client.get(f"/trust/agreements/{uid}/history")).status == 404
     mine = await client.ask("GET", f"/trust/agreements/{uid}/history", client.party(NEWCOMER, "vendor"))
@@ -77,7 +79,7 @@ async def test_from_application_to_an_agreement_in_force(
     assert (record["caller"], record["outcome"], record["agreements"]) == ("urn:party:steward", "allowed", [[uid, 1]])
     assert record["request"] == f"agreement {uid} version 1 approve: as offered"
     await asyncio.sleep(0.4)
-    decision = await trust.decide(*asked)  # type: ignore[arg-type]
+    decision = await trust.decide(*asked)
     assert decision.allow
     [grant] = [grant for grant in decision.access.grants if grant.agreement == uid]
     assert grant.types == frozenset({VEHICLE})
@@ -227,7 +229,7 @@ async def test_amended_in_force(client: Client, conn: asyncpg.Connection) -> Non
 
 async def test_sanctions(client: Client, trust: Trust) -> None:
     path = f"/trust/agreements/{RIDEFLOW}"
-    asked = (Caller("urn:party:rideflow", "app", "vendor"), DPV + "ServiceProvision", "subscribe", "default")
+    asked: Asked = (Caller("urn:party:rideflow", "app", "vendor"), DPV + "ServiceProvision", "subscribe", "default")
 
     async def act(name: str, why: str = "Marketing was seen.") -> Answer:
         answer = await client.post(f"{path}/{name}", {"reason": why}, client.steward())
@@ -235,16 +237,16 @@ async def test_sanctions(client: Client, trust: Trust) -> None:
         return answer
 
     assert (await act("warn")).json()["status"] == "active"
-    assert (await trust.decide(*asked)).allow  # type: ignore[arg-type]
+    assert (await trust.decide(*asked)).allow
     assert (await act("suspend", " ")).status == 409, "grounds are needed"
     assert (await act("suspend")).json()["status"] == "suspended"
-    refused = await trust.decide(*asked)  # type: ignore[arg-type]
+    refused = await trust.decide(*asked)
     assert (refused.allow, refused.reason) == (False, "suspended")
     assert (await act("suspend")).json()["detail"] == f"{RIDEFLOW} is suspended; suspend needs one that is active"
     assert (await act("resume", "It was stopped.")).json()["status"] == "active"
-    assert (await trust.decide(*asked)).allow  # type: ignore[arg-type]
+    assert (await trust.decide(*asked)).allow
     assert (await act("revoke")).json()["status"] == "revoked"
-    assert not (await trust.decide(*asked)).allow  # type: ignore[arg-type]
+    assert not (await trust.decide(*asked)).allow
     assert (await act("resume")).status == 409, "a revoked agreement does not come back"
     assert (await act("fire")).status == 404
     public = (await client.get(f"{path}/history")).json()["events"]

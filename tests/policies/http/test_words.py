@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from policies.caller import TIERS
 from policies.http.pages import BOOK
-from policies.http.words import Clause, Deal, Status, deal, licence, listed, named
+from policies.http.words import Clause, Deal, Status, deal, licence, listed, named, status
 
 DPV = "https://w3id.org/dpv#"
 NS = "https://city.example/ns#"
@@ -111,9 +112,12 @@ def test_purposes(constraints: list[dict[str, Any]], said: str) -> None:
         (rule(feeds=["a"]), "Only through the feed a."),
         (rule(feeds=["a", "b"]), "Only through the feeds a and b."),
         (rule(sources=["urn:x"]), "Only from urn:x."),
-        (rule(window={"from": "2026-02-01T00:00:00Z"}), "Only what was observed from 1 February 2026 on."),
-        (rule(window={"to": "2026-02-01T00:00:00Z"}), "Only what was observed before 1 February 2026."),
-        (rule(window={"max_age": "P1Y6M"}), "Only what is not older than 1 year and 6 months."),
+        (
+            rule(window={"from": "2026-02-01T00:00:00Z"}),
+            "Histories show only what was observed from 1 February 2026 on.",
+        ),
+        (rule(window={"to": "2026-02-01T00:00:00Z"}), "Histories show only what was observed before 1 February 2026."),
+        (rule(window={"max_age": "P1Y6M"}), "Histories show only what is not older than 1 year and 6 months."),
         (rule(resolution={"time": "PT1H"}), "Only as one value for each hour."),
         (rule(resolution={"time": "PT15M"}), "Only as one value for each 15 minutes."),
         (rule(resolution={"metres": 500.0}), "Places only to the nearest 500 m."),
@@ -151,6 +155,34 @@ def test_parties_and_states() -> None:
         Status("Suspended", False),
         Status("Revoked", False),
         Status("Ended", False),
+    ]
+
+
+def test_every_tier_and_state_in_spanish() -> None:
+    """Each that an agreement can have has its words: none is shown by its name in the profile."""
+    spanish = BOOK.language("es")
+    assert {tier: deal(agreement(assignee=f"tier:{tier}"), {}, spanish).party for tier in TIERS} == {
+        "public": "Todo el mundo",
+        "resident": "Cada residente",
+        "vendor": "Cada proveedor",
+        "startup": "Cada empresa emergente",
+        "researcher": "Cada investigador",
+        "department": "Cada departamento",
+        "oversight": "Cada órgano de supervisión",
+        "steward": "Cada custodio",
+        "service": "Cada servicio de la ciudad",
+    }
+    states = ("offered", "applied", "active", "amended", "suspended", "revoked", "expired", "refused", "withdrawn")
+    assert [status(name, spanish).words for name in states] == [
+        "Ofrecido",
+        "En revisión",
+        "En vigor",
+        "Sustituido",
+        "Suspendido",
+        "Revocado",
+        "Terminado",
+        "Rechazado",
+        "Retirado",
     ]
 
 
@@ -198,7 +230,7 @@ def test_an_agreement_in_spanish() -> None:
             (
                 'Solo donde vehicle type es "bus".',
                 "Solo a través de las fuentes buses y trams.",
-                "Solo lo que no tenga más de 1 mes.",
+                "El historial solo muestra lo que no tenga más de 1 mes.",
                 "Solo como un valor por cada hora.",
                 "Lugares solo con una precisión de 2.500 m.",
             ),

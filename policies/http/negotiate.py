@@ -8,19 +8,18 @@ __all__ = ["choose"]
 
 
 def choose(accept: str | None, offered: Sequence[str]) -> str | None:
-    """The offered media type that the client likes best, the server's order deciding ties; None: not acceptable.
+    """The offered media type that the client likes best; None: not acceptable.
 
-    A more specific range outweighs a general one whatever their order. A range that cannot be read is passed over.
+    A more specific range outweighs a general one whatever their order. Of types that are liked alike, one that is named
+    goes before one that a wildcard admits (`application/json, */*`), then the server's order decides. A range that
+    cannot be read is passed over.
     """
     if accept is None or not accept.strip():
         return offered[0]
     ranges = [r for part in accept.split(",") if (r := _range(part)) is not None]
-    best, best_q = None, 0.0
-    for media in offered:
-        q = _quality(media, ranges)
-        if q > best_q:
-            best, best_q = media, q
-    return best
+    liked = [(*_quality(media, ranges), -place) for place, media in enumerate(offered)]
+    q, _, place = max(liked)
+    return offered[-place] if q > 0 else None
 
 
 def _range(part: str) -> tuple[str, str, float] | None:
@@ -40,7 +39,8 @@ def _range(part: str) -> tuple[str, str, float] | None:
     return kind, sub, min(max(q, 0.0), 1.0)
 
 
-def _quality(media: str, ranges: Sequence[tuple[str, str, float]]) -> float:
+def _quality(media: str, ranges: Sequence[tuple[str, str, float]]) -> tuple[float, int]:
+    """How much a type is liked (0 to 1), and how closely it is named: 2 in full, 1 by `type/*`, 0 by `*/*`."""
     kind, _, sub = media.partition("/")
     found, specific = 0.0, -1
     for r_kind, r_sub, q in ranges:
@@ -49,4 +49,4 @@ def _quality(media: str, ranges: Sequence[tuple[str, str, float]]) -> float:
             continue
         if level > specific:
             found, specific = q, level
-    return found
+    return found, specific

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from catalog.http.negotiate import choose
+from policies.http.negotiate import choose
 
 OFFERED = ("text/turtle", "application/ld+json", "application/rdf+xml", "text/html")
 
@@ -22,6 +22,9 @@ OFFERED = ("text/turtle", "application/ld+json", "application/rdf+xml", "text/ht
         ("application/*;q=0.4, application/rdf+xml;q=0.9", "application/rdf+xml"),
         ("text/*, text/turtle;q=0", "text/html"),
         ("*/*;q=0.1, text/html", "text/html"),
+        ("*/*, text/html", "text/html"),
+        ("text/html, text/*", "text/html"),
+        ("application/rdf+xml, application/ld+json, */*", "application/ld+json"),
         ("APPLICATION/LD+JSON", "application/ld+json"),
         ('application/ld+json;profile="http://www.w3.org/ns/json-ld#compacted"', "application/ld+json"),
         ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "text/html"),
