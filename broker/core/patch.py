@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
-from broker.core import fragments, fresh, segments
+from broker.core import fragments, fresh, segments, touch
 from broker.core.draft import Draft
 from broker.core.entity import ENTITY_MEMBERS, Instance, dataset_of, instances
 from broker.core.errors import BadRequestData, ResourceNotFound
@@ -84,6 +84,10 @@ def apply(
         return Result("missing")
     if row is None and tombstone is None:
         made = fresh.create(change, now)
+        if made is not None:
+            return made
+    if row is not None and tombstone is None:
+        made = touch.put(row, change, now)
         if made is not None:
             return made
     draft = Draft(row, change, now, tombstone)

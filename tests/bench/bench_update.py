@@ -1,7 +1,7 @@
 """PERFORMANCE row 7: 64 writers that each update one attribute, in groups that share a transaction, and one by one.
 
 Both ways run the write engine with its guard, history, outbox and audit record, over the same pool of connections;
-they differ in the transactions alone. Commits wait for the disk, as that is what a group shares. Each writer has an
+they differ in the transactions alone. Python's collector is set as in every worker. Commits wait for the disk, as that is what a group shares. Each writer has an
 entity of its own, so no row lock is waited for.
 """
 
@@ -18,6 +18,7 @@ from typing import Any
 from uuid_utils import uuid7
 
 from broker.http.deps import record
+from broker.serve import calm_collector
 from broker.store.group import WriteGroup
 from broker.store.pool import Pool
 from broker.store.write import Change, Outcome, apply
@@ -36,6 +37,7 @@ _WAYS = ("grouped", "alone")
 
 def run(rounds: int = 9) -> dict[str, Any]:
     """Measure row 7."""
+    calm_collector()
     with database() as found, durable(found), looping() as runner:
         rates = runner.run(_measure(found.dsn("broker"), rounds))
     ratios = [grouped / alone for grouped, alone in zip(rates["grouped"], rates["alone"], strict=True)]
