@@ -38,7 +38,7 @@ from connectors.specs.sources import GbfsSource
 from connectors.specs.systems import OneM2MSource, OpcUaSource, SftpSource, SqlSource
 from connectors.state import FeedState, domain_key
 
-__all__ = ["Fetcher", "Minimised", "open_source", "prepare"]
+__all__ = ["Fetcher", "Minimised", "open_source", "placing", "prepare"]
 
 _BATCH = 1_000
 _KEEP_DRIFT_S = 2.0
@@ -90,7 +90,7 @@ def prepare(feed: Feed, settings: ConnectorSettings) -> Callable[[Decoded, str],
     minimiser = compile_minimiser(feed, domain_key(settings, feed.domain) if feed.minimise.hmac else None)
     received = RECEIVED in feed.minimise.keep
     key_of = guarded(feed.key, f"{feed.feed}: key", feed.tables)
-    origin = next((member for member in _ORIGINS if member in feed.minimise.keep), None)
+    origin = _origin(feed)
     if origin is not None and not isinstance(feed.source, _ORIGINS[origin]):
         raise FeedError(f"{feed.feed}: minimise.keep: a source of kind {feed.source.kind!r} has no {origin}")
 
@@ -111,6 +111,32 @@ def prepare(feed: Feed, settings: ConnectorSettings) -> Callable[[Decoded, str],
     return step
 
 
+def placing(feed: Feed, settings: ConnectorSettings) -> Callable[[str, str], str]:
+    """Build what a record's position may say, from it and the name of the payload that it begins with.
+
+    The name stands there as the feed keeps it. A topic that is not kept at all is left out: it may name a person's
+    device. Files' names and tables' are needed to find a row again, and stay.
+    """
+    origin = _origin(feed)
+    if origin is None:
+        left_out = isinstance(feed.source, MqttSource)
+        return lambda position, name: "mqtt" + position.removeprefix(name) if left_out else position
+    minimiser = compile_minimiser(feed, domain_key(settings, feed.domain) if feed.minimise.hmac else None)
+
+    def placed(position: str, name: str) -> str:
+        try:
+            shown = minimiser({origin: name}).get(origin, "")
+        except Rejected:
+            shown = ""
+        return f"{shown}{position.removeprefix(name)}"
+
+    return placed
+
+
+def _origin(feed: Feed) -> str | None:
+    return next((member for member in _ORIGINS if member in feed.minimise.keep), None)
+
+
 class Fetcher:
     """Fetches one feed. Its place in the source and its count of undecodable records are kept after each batch."""
 
@@ -128,6 +154,7 @@ class Fetcher:
         self._publisher = publisher
         self._state = state
         self._step = prepare(feed, settings)
+        self._placed = placing(feed, settings)
         self._place: dict[str, Any] = {}
         self._memory: dict[str, Any] = {}
         self._decode = decoder(feed.decoder, self._memory)
@@ -205,14 +232,14 @@ class Fetcher:
         for decoded, source in batch:
             if decoded.record is not None:
                 self.drift.note(decoded.record)
-            found = self._step(decoded, source)
+            found, position = self._step(decoded, source), self._placed(decoded.position, source)
             if isinstance(found, Rejection):
                 bad += 1
-                letter = dead_letter(name, found, decoded.position, decoded.raw, now)
-                outgoing.append(Outgoing(topics.dead(name), decoded.position.encode(), letter))
+                letter = dead_letter(name, found, position, decoded.raw, now)
+                outgoing.append(Outgoing(topics.dead(name), position.encode(), letter))
             else:
                 key, kept = found
-                headers = (("position", decoded.position.encode()),)
+                headers = (("position", position.encode()),)
                 outgoing.append(Outgoing(topics.records(name), key.encode(), orjson.dumps(kept), headers))
         await self._publisher.send_all(outgoing)
         self.rejected += bad

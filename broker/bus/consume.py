@@ -160,6 +160,19 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
             stood[tp.topic, tp.partition] = at
         return Batch(messages, stood)
 
+    def renewed(self, batch: Batch) -> Batch:
+        """Give a batch that was fetched before another one was stored, as from where its partitions stand now.
+
+        Partitions that have been assigned since, to this consumer or to another, bring nothing: they are read again.
+        """
+        messages: dict[tuple[str, int], Sequence[Message]] = {}
+        stood: dict[tuple[str, int], Position] = {}
+        for place, found in batch.messages.items():
+            at = self.held.get(place)
+            if at is not None and at.generation == batch.stood[place].generation:
+                messages[place], stood[place] = found, at
+        return Batch(messages, stood)
+
     def moved(self, steps: Sequence[Advance]) -> None:
         """Note that the transaction with these steps is committed."""
         for step in steps:

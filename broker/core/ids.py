@@ -20,6 +20,7 @@ __all__ = [
     "Term",
     "is_name",
     "is_uri",
+    "is_uri_text",
     "parse_entity_id",
     "parse_tenant",
     "parse_uri",
@@ -48,12 +49,12 @@ _NAME = re.compile(r"[^\W\d_]\w*(:[^\W\d_]\w*)?")
 
 def is_uri(text: object) -> bool:
     """Say whether `text` is an absolute URI or IRI (a scheme, a colon, and nothing that RFC 3987 bars)."""
-    return isinstance(text, str) and _is_uri(text)
+    return isinstance(text, str) and is_uri_text(text)
 
 
 @lru_cache(maxsize=4096)
-def _is_uri(text: str) -> bool:
-    """Work it out; names of attributes and types come again and again."""
+def is_uri_text(text: str) -> bool:
+    """Say whether a text is what `is_uri` asks for; names of attributes and types come again and again."""
     return len(text) <= _MAX_URI and _URI.fullmatch(text) is not None
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from broker.core import times
 from broker.core.entity import ENTITY_MEMBERS, GEO_NAMES, INSTANCE_MEMBERS, PROOF
-from broker.core.ids import NULL, is_uri
+from broker.core.ids import NULL, is_uri, is_uri_text
 
 __all__ = ["CORE_NAMES", "is_attribute_name", "is_plain", "is_plain_doc", "plain_kind"]
 
@@ -23,31 +23,13 @@ CORE_NAMES = ("type", "value", "object", "unitCode", "observedAt")
 
 def is_plain(one: dict[str, Any]) -> bool:
     """Say whether an instance is plain; if so it has no fault."""
-    kind = one.get("type")
-    size = 2
-    if kind == "Property":
-        value = one.get("value")
-        of = type(value)
-        if of is str:
-            if value == NULL:
-                return False
-        elif of is not float and of is not int and of is not bool:
+    size = len(one)
+    if "observedAt" in one:
+        observed = one["observedAt"]
+        if type(observed) is not str or not _is_time(observed):
             return False
-        unit = one.get("unitCode")
-        if unit is not None:
-            if type(unit) is not str or not unit:
-                return False
-            size = 3
-    elif kind == "Relationship":
-        target = one.get("object")
-        if target == NULL or not is_uri(target):
-            return False
-    elif kind != "GeoProperty" or not _is_point(one.get("value")):
-        return False
-    if len(one) == size:
-        return True
-    observed = one.get("observedAt")
-    return type(observed) is str and len(one) == size + 1 and _is_time(observed)
+        size -= 1
+    return _says(one, size)
 
 
 def is_plain_doc(doc: Any, most: int) -> bool:
@@ -57,26 +39,55 @@ def is_plain_doc(doc: Any, most: int) -> bool:
     """
     if type(doc) is not dict or len(doc) > most:
         return False
-    found = 0
+    found, last = 0, ""
     for name, value in doc.items():
         if type(value) is dict:
             kind = plain_kind(name)
-            if kind is None or not is_plain(value) or (kind and value["type"] != kind):
+            if kind is None:
+                return False
+            if "observedAt" in value:  # an entity's attributes mostly share it
+                observed = value["observedAt"]
+                if observed != last or last == "":
+                    if type(observed) is not str or not _is_time(observed):
+                        return False
+                    last = observed
+                size = len(value) - 1
+            else:
+                size = len(value)
+            if not _says(value, size, kind):
                 return False
         elif name == "id":
-            if value == NULL or not is_uri(value):
+            if type(value) is not str or value == NULL or not is_uri_text(value):
                 return False
             found += 1
-        elif name == "type":
-            if type(value) is not list or not value:
-                return False
+        elif name == "type" and type(value) is list and value:
             for one in value:
-                if one == NULL or not is_uri(one):
+                if type(one) is not str or one == NULL or not is_uri_text(one):
                     return False
             found += 1
         else:
             return False
     return found == 2
+
+
+def _says(one: dict[str, Any], size: int, wanted: str = "") -> bool:
+    """Say whether an instance of `size` members besides `observedAt` is plain; `wanted`: of this kind, "" of any."""
+    kind = one.get("type")
+    if kind == "Property":
+        value: Any = one.get("value")
+        of = type(value)
+        if wanted or (of is not float and of is not int and of is not bool and (of is not str or value == NULL)):
+            return False
+        if size == 2:
+            return True
+        unit = one.get("unitCode")
+        return size == 3 and type(unit) is str and unit != ""
+    if size != 2:
+        return False
+    if kind == "GeoProperty":
+        return _is_point(one.get("value"))
+    target = one.get("object")
+    return kind == "Relationship" and not wanted and type(target) is str and target != NULL and is_uri_text(target)
 
 
 def _is_point(value: Any) -> bool:

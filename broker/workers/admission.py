@@ -49,19 +49,19 @@ def admit(message: Message, rules: Rules, optouts: Container[tuple[str, str]]) -
     except EnvelopeError as error:
         detail = error.detail.removeprefix(f"{error.member}: ")
         return Refusal("envelope", "malformed", error.member, _without_values(detail), _feed_of(message.value))
-    place = (message.topic, envelope.feed, envelope.tenant, envelope.domain)
+    _, feed, _, tenant, domain, _, _, entity, subjects, _ = envelope
+    place = (message.topic, feed, tenant, domain)
     granted = rules.known.get(place)
     if granted is None:
         found = _granted(message, envelope, rules)
         if isinstance(found, Refusal):
             return found
         rules.known[place] = granted = found
-    entity = envelope.entity
-    if message.key != topics.key(envelope.tenant, entity["id"]):
+    if message.key != topics.key(tenant, entity["id"]):
         return _refuse(envelope, "key", "key", "key the record by tenant, NUL, entity id: order is per key")
     if not granted.issuperset(entity.get("type", ())):
         return _refuse(envelope, "type", "entity.type", "add the type to the domain and to its publish agreement")
-    if envelope.subjects and any((envelope.domain, subject) in optouts for subject in envelope.subjects):
+    if subjects and any((domain, subject) in optouts for subject in subjects):
         return _refuse(envelope, "opted_out", "subjects", "none: the person has opted out, the record is not kept")
     return envelope
 

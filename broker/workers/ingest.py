@@ -2,10 +2,11 @@
 
 Theory of operation. A batch is everything that has come on the worker's partitions, at most `limit` records. One
 transaction moves the positions by compare-and-set, applies the changes per tenant, and stores the dead letters that the
-relay will produce. A record's key says whose entity it is about; what it says is parsed and admitted when its turn
-comes, so that the database stores the first of a batch while the last are read. So a record takes effect together with
+relay will produce. A record's key says whose entity it is about; what it says is parsed and admitted while the database
+locks the entities, at the latest when its turn comes. So a record takes effect together with
 its position or not at all, and a worker that lost a partition is fenced by the first statement. Application itself is
-idempotent and order-free (`broker.core.patch`), so a duplicate that the feed produced changes nothing either.
+idempotent and order-free (`broker.core.patch`), so a duplicate that the feed produced changes nothing either. The next
+batch is fetched while the last of one is stored; of a partition that was lost meanwhile it brings nothing.
 
 A record that the database refuses must not stop its partition: the batch is split until it stands alone, and then it
 becomes a dead letter of stage `apply`.
@@ -111,17 +112,48 @@ class Ingest:
                 await consumer.close()
 
     async def _consume(self, consumer: Consumer, stop: asyncio.Event) -> None:
+        batch = await consumer.fetch(self._limit, self._wait_s)
         while not stop.is_set():
-            batch = await consumer.fetch(self._limit, self._wait_s)
             _LAG.set(consumer.lag())
             if batch.messages:
-                await self.take(batch, consumer.moved)
+                batch = await self.turn(consumer, batch)
+            else:
+                batch = await consumer.fetch(self._limit, self._wait_s)
+
+    async def turn(self, consumer: Consumer, batch: Batch) -> Batch:
+        """Make a batch take effect and give the next one, which is fetched while the database stores the last of this.
+
+        Raises what `take` and `fetch` raise; what was fetched is then forgotten, and read again from the position.
+        """
+        reader = Reader(batch.all(), await self.current_rules(), self._optouts)
+
+        async def fetch() -> Batch:
+            await reader.taken.wait()
+            return await consumer.fetch(self._limit, self._wait_s)
+
+        coming = asyncio.create_task(fetch())
+        try:
+            await self._read_and_take(reader, batch, consumer.moved)
+        except BaseException:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
+            raise
+        reader.taken.set()
+        return consumer.renewed(await coming)
 
     async def take(self, batch: Batch, moved: Callable[[Sequence[offsets.Advance]], None]) -> None:
         """Make a batch take effect, splitting it where the database refuses it. Raises Fenced and transient errors."""
-        reader = Reader(batch.all(), await self.current_rules(), self._optouts)
+        await self._read_and_take(Reader(batch.all(), await self.current_rules(), self._optouts), batch, moved)
+
+    async def _read_and_take(
+        self, reader: Reader, batch: Batch, moved: Callable[[Sequence[offsets.Advance]], None]
+    ) -> None:
         started = time.perf_counter()
-        await self._take(Step(reader.records, batch.steps()), moved)
+        ahead = asyncio.create_task(reader.ahead())
+        try:
+            await self._take(Step(reader.records, batch.steps()), moved)
+        finally:
+            ahead.cancel()
         SECONDS.labels("decode").observe(reader.spent_s)
         SECONDS.labels("store").observe(time.perf_counter() - started - reader.spent_s)
 
@@ -142,7 +174,7 @@ class Ingest:
                 await self._take(part, moved)
             return
         moved(step.steps)
-        refused = sum(isinstance(record.found(), Refusal) for record in step.records)
+        refused = sum(isinstance(record.verdict, Refusal) for record in step.records)
         _TAKEN.labels("stored").inc(len(step.records) - refused)
         _TAKEN.labels("rejected").inc(refused)
 

@@ -27,7 +27,7 @@ _SHAPES = ("Polygon", "Triangle", "Rectangle")
 
 
 def decode_citygml(stream: BinaryIO, name: str, spec: CityGmlDecoder) -> Iterator[Decoded]:
-    """Yield a record per city object. The position is `<name>#<gml:id>`."""
+    """Yield a record per city object. The position is `<name>#<number>`, from 0."""
     envelope: str | None = None
     at = 0
     for node in elements(stream, _wanted, spec.max_record, spec.max_depth):
@@ -35,9 +35,8 @@ def decode_citygml(stream: BinaryIO, name: str, spec: CityGmlDecoder) -> Iterato
             envelope = node.attributes.get("srsName")
             continue
         for item in node.children:
-            key = item.attributes.get("id") or str(at)
+            yield _object(item, at, spec.crs or envelope, name)
             at += 1
-            yield _object(item, key, spec.crs or envelope, name)
 
 
 def _wanted(path: list[str]) -> bool:
@@ -47,10 +46,14 @@ def _wanted(path: list[str]) -> bool:
     )
 
 
-def _object(item: Node, key: str, crs: str | None, name: str) -> Decoded:
-    position = f"{name}#{key}"
+def _object(item: Node, at: int, crs: str | None, name: str) -> Decoded:
+    position = f"{name}#{at}"
     said = crs or next((one.attributes["srsName"] for one in item.every(*_SHAPES) if "srsName" in one.attributes), None)
-    record: dict[str, Any] = {"id": key, "type": item.name, "properties": _properties(item)}
+    record: dict[str, Any] = {
+        "id": item.attributes.get("id") or str(at),
+        "type": item.name,
+        "properties": _properties(item),
+    }
     surfaces = list(item.every(*_SHAPES))
     if not surfaces:
         return Decoded(position, record)

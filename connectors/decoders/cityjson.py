@@ -27,7 +27,7 @@ _HEAD = 65_536
 
 
 def decode_cityjson(stream: BinaryIO, name: str, spec: CityJsonDecoder) -> Iterator[Decoded]:
-    """Yield a record per city object. The position is `<name>#<object id>`."""
+    """Yield a record per city object. The position is `<name>#<number>`, from 0; in a sequence `<name>:<line>#<n>`."""
     head = stream.read(_HEAD)
     first, _, rest = head.partition(b"\n")
     if rest.lstrip().startswith(b'{"') and _is_json(first):
@@ -70,7 +70,7 @@ def _sequence(found: Iterator[bytes], name: str, spec: CityJsonDecoder) -> Itera
         if not isinstance(feature, dict) or feature.get("type") != "CityJSONFeature":
             yield rejected(f"{name}:{at}", "cityjson", "", "the line is no CityJSONFeature", line)
             continue
-        yield from _objects(feature, frame, name)
+        yield from _objects(feature, frame, f"{name}:{at}")
 
 
 def _objects(document: dict[str, Any], frame: _Frame, name: str) -> Iterator[Decoded]:
@@ -81,13 +81,11 @@ def _objects(document: dict[str, Any], frame: _Frame, name: str) -> Iterator[Dec
         vertices = frame.vertices(document)
     except _BROKEN as error:
         raise Damaged("cityjson", "the vertices are no triples of numbers") from error
-    for key, item in objects.items():
+    for at, (key, item) in enumerate(objects.items()):
         try:
-            yield _object(key, item, objects, vertices, frame, f"{name}#{key}")
+            yield _object(key, item, objects, vertices, frame, f"{name}#{at}")
         except _BROKEN:
-            yield rejected(
-                f"{name}#{key}", "geometry", "geometry", "the geometry names vertices that do not exist", b""
-            )
+            yield rejected(f"{name}#{at}", "geometry", "geometry", "the geometry names vertices that do not exist", b"")
 
 
 def _object(

@@ -12,7 +12,11 @@ __all__ = ["Decoded", "rejected"]
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A record, or why there is none. `position` says where it stood; `raw` is hashed in dead letters, never kept."""
+    """A record, or why there is none. `raw` is hashed in dead letters, never kept.
+
+    `position` says where it stood, by names and numbers of places: it leaves the process, so nothing of the record
+    itself is in it.
+    """
 
     position: str
     record: dict[str, Any] | None

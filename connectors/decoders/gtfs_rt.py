@@ -19,7 +19,7 @@ _SAID = {"vehicle": "vehicle position", "trip_update": "trip update", "alert": "
 
 
 def decode_gtfs_rt(stream: BinaryIO, name: str, spec: GtfsRtDecoder) -> Iterator[Decoded]:
-    """Yield a record per entity, with the message's own time as `feed_timestamp`; position `<name>#<entity id>`.
+    """Yield a record per entity, with the message's own time as `feed_timestamp`; position `<name>#<number>`, from 0.
 
     With `entity: stop_time` each stop of a trip update is a record of its own, the trip and vehicle repeated in it.
     """
@@ -33,7 +33,7 @@ def decode_gtfs_rt(stream: BinaryIO, name: str, spec: GtfsRtDecoder) -> Iterator
     made = message.header.timestamp
     field = _FIELD[spec.entity]
     for at, entity in enumerate(message.entity):
-        position = f"{name}#{entity.id}"
+        position = f"{name}#{at}"
         if at >= spec.max_entities:
             yield rejected(position, "records", "", f"more than {spec.max_entities} entities in one message", raw)
             return

@@ -25,7 +25,7 @@ _LD = {"Property": "value", "GeoProperty": "value", "Relationship": "object", "L
 
 
 def decode_ngsi(stream: BinaryIO, name: str, spec: NgsiDecoder) -> Iterator[Decoded]:
-    """Yield a record per entity of the notification. The position is `<name>#<entity id>`."""
+    """Yield a record per entity of the notification. The position is `<name>#<number>`, from 0."""
     raw = stream.read()
     try:
         message = orjson.loads(raw)
@@ -48,7 +48,7 @@ def decode_ngsi(stream: BinaryIO, name: str, spec: NgsiDecoder) -> Iterator[Deco
         if not isinstance(entity, dict) or not isinstance(entity.get("id"), str) or not entity.get("type"):
             yield rejected(f"{name}#{at}", "entity", "", "an entity has an id and a type", raw)
             continue
-        yield Decoded(f"{name}#{entity['id']}", _record(entity, notified))
+        yield Decoded(f"{name}#{at}", _record(entity, notified))
 
 
 def _record(entity: dict[str, Any], notified: Any) -> dict[str, Any]:

@@ -26,7 +26,7 @@ _BASE64 = re.compile(r":[12]\b")
 
 
 def decode_onem2m(stream: BinaryIO, name: str, spec: OneM2MDecoder) -> Iterator[Decoded]:
-    """Yield a record per resource. The position is `<name>#<resource id>`."""
+    """Yield a record per resource. The position is `<name>#<number>`, from 0."""
     raw = stream.read()
     try:
         message = orjson.loads(raw)
@@ -45,14 +45,14 @@ def decode_onem2m(stream: BinaryIO, name: str, spec: OneM2MDecoder) -> Iterator[
     if not found:
         yield rejected(name, "resource", "", "the message carries no oneM2M resource such as m2m:cin", raw)
         return
-    for kind, resource in found:
+    for at, (kind, resource) in enumerate(found):
         record = {label: _written(label, value) for label, value in resource.items()}
         record["resource"] = kind
         if event is not None:
             record["event"] = event
         if "con" in resource:
             record["content"] = _content(resource["con"], str(resource.get("cnf", "")))
-        yield Decoded(f"{name}#{resource.get('ri', '')}", record)
+        yield Decoded(f"{name}#{at}", record)
 
 
 def _resources(message: Any) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -171,8 +171,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(_GEO, "AND g.attr = {attr} AND {condition})", "AND {condition} OR g.attr = {attr})", HTTP),
     Mutant(
         _PAGES,
-        'WHERE {conditions}", tuple(where.params)',
-        'WHERE {conditions} OR TRUE", tuple(where.params)',
+        'AND {where.sql}", where.params',
+        'AND {where.sql} OR TRUE", where.params',
         HTTP,
     ),
     # discovery
@@ -200,6 +200,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "for place, name in enumerate(names))",
         HTTP,
     ),
+    Mutant(_RENDER, "= found[place::attributes]", "= found[gap::attributes]", ("tests/broker/http/test_render.py",)),
     Mutant(_RENDER, "if not shows_all and not mask.shows(name):", "if False:", HTTP),
     Mutant(_RENDER, "strict=True) if view.mask.shows(name)\n", "strict=True)\n", HTTP),
     Mutant(_RENDER, "if view.mask.all and view.modified_at is not None:", "if view.modified_at is not None:", LATER),

@@ -23,14 +23,13 @@ def applies(mutant: Mutant) -> bool:
     return (ROOT / mutant.file).read_text().count(mutant.old) == 1 and mutant.new != mutant.old and bool(mutant.tests)
 
 
-def test_most_are_edits_of_the_code_as_it_is() -> None:
-    """A fault whose text has been rewritten is caught up with where the proof runs."""
-    assert sum(map(applies, MUTANTS)) >= 80
+def test_each_is_an_edit_of_the_code_as_it_is() -> None:
+    """A fault whose text has been rewritten would change nothing, and be found by nothing."""
+    assert [one for one in MUTANTS if not applies(one)] == []
 
 
 @pytest.mark.skipif(not PROVE, reason="one test run per fault: make prove")
 @pytest.mark.timeout(7200)
 def test_every_fault_is_found() -> None:
-    assert [one for one in MUTANTS if not applies(one)] == []
     left = survivors(range(len(MUTANTS)))
     assert left == [], f"not found: {[MUTANTS[one] for one in left]}"

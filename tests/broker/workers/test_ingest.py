@@ -12,9 +12,9 @@ from uuid import uuid4
 import asyncpg
 import orjson
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from broker.bus.consume import Batch, Message, Source
+from broker.bus.consume import Batch, Consumer, Message, Source
 from broker.core import topics
 from broker.store import offsets
 from broker.store.offsets import Advance, Fenced, Position
@@ -225,6 +225,65 @@ async def _producer(world: World) -> AsyncIterator[AIOKafkaProducer]:
         yield producer
     finally:
         await producer.stop()
+
+
+async def _fetched(consumer: Consumer, wanted: int) -> Batch:
+    """Fetch until so many records have come."""
+    async with asyncio.timeout(60):
+        await consumer.assigned.wait()
+        batch = await consumer.fetch(wanted, 1.0)
+        while (missing := wanted - len(batch.all())) > 0:
+            batch = batch.extended(await consumer.fetch(missing, 1.0))
+    return batch
+
+
+async def test_a_turn_gives_the_next_batch_and_moves_what_is_stored_alone(world: World, pg: Database) -> None:
+    await permit(pg.dsn("policies"))
+    topic = f"{world.prefix}entities.mobility"
+    async with _producer(world) as producer:
+        for number in range(1, 5):
+            message = _message(number, _envelope(number), prefix=world.prefix)
+            await producer.send_and_wait(topic, message.value, message.key, partition=0)
+    source = _source(world, "me")
+    consumer = Consumer(source, world.pool)
+    ingest = Ingest(world.pool, source, set(), prefix=world.prefix, limit=2, wait_s=30.0)
+    await consumer.start()
+    try:
+        following = await ingest.turn(consumer, await _fetched(consumer, 2))
+        async with world.pool.lend(None) as conn:
+            assert (await offsets.positions(conn, "ingest"))[topic, 0] == 2
+        assert await _stored(world) == ["1", "2"]
+        assert [step.expected for step in following.steps()] == [2]
+        held = [TopicPartition(*place) for place in consumer.held]
+        await consumer.on_partitions_assigned(held)  # as if the partitions had been lost and won back meanwhile
+        assert consumer.renewed(following).all() == []
+        again = await _fetched(consumer, 2)
+        assert [message.offset for message in again.all()] == [2, 3]
+        await consumer.on_partitions_revoked(held)
+        assert consumer.renewed(again).all() == []
+        assert await _stored(world) == ["1", "2"]
+    finally:
+        await consumer.close()
+
+
+async def test_a_turn_that_fails_leaves_no_fetch_behind(world: World, pg: Database) -> None:
+    await permit(pg.dsn("policies"))
+    source = _source(world, "me")
+    consumer = Consumer(source, world.pool)
+    ingest = Ingest(world.pool, source, set(), prefix=world.prefix, wait_s=30.0)
+    await consumer.start()
+    try:
+        async with asyncio.timeout(60):
+            await consumer.assigned.wait()
+        place = (f"{world.prefix}entities.mobility", 0)
+        batch = Batch({place: [_message(0, _envelope(1), prefix=world.prefix)]}, {place: consumer.held[place]})
+        await _claim(world, "another")
+        with pytest.raises(Fenced):
+            await ingest.turn(consumer, batch)
+        assert not [task for task in asyncio.all_tasks() if "turn.<locals>.fetch" in repr(task)]
+        assert await _stored(world) == []
+    finally:
+        await consumer.close()
 
 
 async def test_opt_outs_are_read_whole_and_followed(world: World) -> None:

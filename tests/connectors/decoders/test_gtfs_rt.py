@@ -22,7 +22,7 @@ def test_recorded_king_county(data: Path | None) -> None:
     found = list(decode_gtfs_rt(io.BytesIO(raw), "kcm", SPEC))
     assert len(found) == 627
     assert all(one.rejection is None for one in found)
-    assert found[0].position == "kcm#1630596716_4382"
+    assert found[0].position == "kcm#0"
     assert found[0].record == {
         "id": "1630596716_4382", "feed_timestamp": 1630596716,
         "trip": {"trip_id": "49195152", "start_date": "20210902", "route_id": "100001", "direction_id": 0},

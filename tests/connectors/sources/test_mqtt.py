@@ -220,6 +220,46 @@ async def test_the_topic_says_whose_value_it_is(
     assert entities == [("s1", 21.5), ("s2", 3), ("s2", 4)]
 
 
+@pytest.mark.parametrize(
+    ("keep", "more", "shown"),
+    [
+        (["@topic"], "", "{topic}"),
+        (["@topic"], ', hmac: ["@topic"]', "{pseudonym}"),
+        (["@topic"], ', coarsen: {"@topic": {chars: 3}}', "{prefix:.3}"),
+        ([], "", "mqtt"),
+    ],
+)
+async def test_positions_say_of_the_topic_what_the_feed_keeps(
+    city: Path, make_settings: Make, kafka: str, mqtt: tuple[str, int], topic_prefix: str,
+    keep: list[str], more: str, shown: str,
+) -> None:  # fmt: skip
+    settings = make_settings(
+        kafka=kafka, topic_prefix=topic_prefix, mqtt=f"{mqtt[0]}:{mqtt[1]}", domain_keys={"environment": "k"}
+    )
+    path = city / "feeds" / "levels.yaml"
+    declared = (BARE % (topic_prefix, more)).replace('["@topic", ', json.dumps([*keep, ""])[:-3])
+    path.write_text(
+        declared.replace("key: '\"@topic\"'", "key: level").replace("""part("@topic", '/', `1`)""", "level")
+    )
+    feed = load(path)
+    await apply_topics([feed], ["environment"], settings, 2, 1)
+    topic = f"{topic_prefix}/ana/level"
+    async with _running([feed], settings), aiomqtt.Client(*mqtt) as client, asyncio.timeout(60):
+        while not (records := await read_topic(kafka, f"{topic_prefix}feeds.levels.records", 2)):
+            await client.publish(topic, "1", qos=1)
+            await asyncio.sleep(0.3)
+        while not (dead := await read_topic(kafka, f"{topic_prefix}dead.levels", 1)):
+            await client.publish(topic, "[", qos=1)
+            await asyncio.sleep(0.3)
+    pseudonym = hmac.new(b"k", topic.encode(), hashlib.sha256).hexdigest()
+    begin = shown.format(topic=topic, prefix=topic_prefix, pseudonym=pseudonym)
+    assert {dict(one.headers)["position"] for one in records} == {f"{begin}#0".encode()}
+    assert {one.key for one in dead} == {begin.encode()}
+    assert {json.loads(one.value)["position"] for one in dead} == {begin}
+    whole = repr([(one.key, one.value, one.headers) for one in (*records, *dead)])
+    assert ("ana" in whole) == (begin == topic)
+
+
 def _level(entity: dict[str, Any]) -> float:
     (found,) = (one["value"] for one in entity.values() if isinstance(one, dict))
     return float(found)
