@@ -29,10 +29,22 @@ Vector: TypeAlias = tuple[float, float, float]
 
 def geometry(geojson: dict[str, Any]) -> BaseGeometry:
     """Return the geometry in 2D, made valid without leaving its dimension (a bow tie becomes two triangles)."""
-    found = shapely.force_2d(shape(geojson))
+    try:
+        found = shapely.force_2d(shape(geojson))
+    except ValueError:  # some positions have an altitude and some have none
+        found = shape(_flat(geojson))
     if not found.is_valid:
         found = shapely.make_valid(found, method="structure", keep_collapsed=False)
     return found
+
+
+def _flat(geojson: dict[str, Any]) -> dict[str, Any]:
+    """Leave of each position its longitude and latitude."""
+
+    def pair(found: list[Any]) -> list[Any]:
+        return [pair(one) for one in found] if found and isinstance(found[0], list) else found[:2]
+
+    return {**geojson, "coordinates": pair(geojson["coordinates"])}
 
 
 def shapes(value: Instance | list[Instance]) -> list[BaseGeometry]:

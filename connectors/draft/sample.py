@@ -16,7 +16,7 @@ from connectors.decoders import decoder
 from connectors.draft.columns import Column, columns, words
 from connectors.draft.detect import detect
 from connectors.draft.protocols import asked
-from connectors.draft.suggest import matches, model_of, unit_of
+from connectors.draft.suggest import Match, matches, model_of, unit_of
 from connectors.errors import FeedError
 from connectors.feed import Decoder
 from connectors.functions import slug
@@ -28,6 +28,8 @@ __all__ = ["OWN", "Draft", "Line", "draft_sample", "flow", "quoted", "term_for"]
 OWN = "https://datapolis.example/ns#"
 _RECORDS = 1_000
 _LON, _LAT = ("lon", "lng", "long", "longitude", "x"), ("lat", "latitude", "y")
+_MEANS_MORE = frozenset({"true", "false", "null", "yes", "no", "on", "off"})
+"""What YAML reads as something else than a text, however it is capitalised."""
 _IDS = ("id", "eui", "key", "code", "uuid", "nr", "station", "sensor", "device", "site")
 
 
@@ -75,20 +77,9 @@ def draft_sample(path: Path, feed: str, domain: str, names: Names, zone: str) ->
     rest = [one for one in found if one not in left and one is not time and one.path not in used]
     lines = [Line("location", place, "")] if place else []
     for column in rest:
-        match = chosen.get(column.path)
-        name = match.term.name if match else _own_name(column, lines)
-        term_for(name, match.term.iri if match else OWN + name, names, draft)
-        remark = (
-            f"{match.confidence:.0%} {match.term.name} of {kind}" if match else "no term of a model: the city's own"
-        )
-        unit = unit_of(column, match.term if match else None)
-        if unit is None and column.kind in {"number", "integer"} and not (column is key or column.names):
-            remark += "; QUESTION: which unit?"
-        lines.append(Line(name, _value(column, unit), remark))
+        lines.append(_line(column, chosen.get(column.path), kind, lines, names, draft, quantity=column is not key))
     if key is None:
         draft.questions.append("no field names what a record is about: is the whole file about one thing?")
-    id_parts = f"{expression(key.path)}" if key else f"'{feed}'"
-    keep = [one.path for one in found if one not in left and (one in rest or one is time or one.path in used)]
     for one in left:
         draft.questions.append(
             f"{one.path} looks personal and is left out; to keep it, coarsen it or list it under hmac"
@@ -98,32 +89,62 @@ def draft_sample(path: Path, feed: str, domain: str, names: Names, zone: str) ->
         "time": time.path if time else None, "left_out": [one.path for one in left],
         "fields": {one.column.path: {"term": one.term.name, "confidence": one.confidence} for one in chosen.values()},
     }  # fmt: skip
-    about = f"urn('{kind}', '{feed}', {id_parts})" if key else f"urn('{kind}', {id_parts})"
-    if key and all(str(one).startswith("urn:") for one in key.values):
-        about = id_parts  # it is an entity's id as it stands
-    draft.text = "\n".join(
-        [
-            f"# Drafted from {path.name}. Read it, answer the questions, then: python -m connectors check {feed}",
-            *[f"# QUESTION: {question}" for question in draft.questions],
-            f"feed: {feed}",
-            f"title: {quoted(path.stem)}",
-            f"domain: {domain}",
-            f"source: {flow({'kind': 'file', 'path': str(path.resolve())})}",
-            f"decoder: {flow(spec)}",
-            f"key: {quoted(f'to_string({id_parts})' if key else id_parts)}",
-            "minimise:",
-            "  keep:",
-            *[f"    - {quoted(one)}" for one in (*keep, *(() if time else ("@received",)))],
-            "mapping:",
-            f"  - type: {kind}  # {f'{confidence:.0%} sure' if model else 'a type of our own'}",
-            f"    id: {quoted(about)}",
-            f"    observedAt: {quoted(observed)}",
-            "    attributes:",
-            *[f"      {one.name}: {one.declaration}{f'  # {one.remark}' if one.remark else ''}" for one in lines],
-            "",
-        ]
-    )
+    keep = [one.path for one in found if one not in left and (one in rest or one is time or one.path in used)]
+    source = _source(path, draft, domain, spec, key, keep if time else [*keep, "@received"])
+    sure = f"{confidence:.0%} sure" if model else "a type of our own"
+    draft.text = "\n".join([*source, *_mapping(feed, kind, sure, key, observed, lines), ""])
     return draft
+
+
+def _line(
+    column: Column, match: Match | None, kind: str, taken: Sequence[Line], names: Names, draft: Draft, *, quantity: bool
+) -> Line:
+    """Draft an attribute of a field. `quantity`: a number in it measures something, and has a unit."""
+    name = match.term.name if match else _own_name(column, taken)
+    term_for(name, match.term.iri if match else OWN + name, names, draft)
+    remark = f"{match.confidence:.0%} {match.term.name} of {kind}" if match else "no term of a model: the city's own"
+    unit = unit_of(column, match.term if match else None)
+    if unit is None and column.kind in {"number", "integer"} and quantity and not column.names:
+        remark += "; QUESTION: which unit?"
+    return Line(name, _value(column, unit), remark)
+
+
+def _source(
+    path: Path, draft: Draft, domain: str, spec: dict[str, Any], key: Column | None, keep: Sequence[str]
+) -> list[str]:
+    """Write the declaration down to what is kept, the questions before it."""
+    by = f"to_string({expression(key.path)})" if key else f"'{draft.feed}'"
+    return [
+        f"# Drafted from {path.name}. Read it, answer the questions, then: python -m connectors check {draft.feed}",
+        *[f"# QUESTION: {question}" for question in draft.questions],
+        f"feed: {draft.feed}",
+        f"title: {quoted(path.stem)}",
+        f"domain: {domain}",
+        f"source: {flow({'kind': 'file', 'path': str(path.resolve())})}",
+        f"decoder: {flow(spec)}",
+        f"key: {quoted(by)}",
+        "minimise:",
+        "  keep:",
+        *[f"    - {quoted(one)}" for one in keep],
+    ]
+
+
+def _mapping(feed: str, kind: str, sure: str, key: Column | None, observed: str, lines: Sequence[Line]) -> list[str]:
+    """Write the declaration from the mapping on."""
+    if key is None:
+        about = f"urn('{kind}', '{feed}')"
+    elif all(str(one).startswith("urn:") for one in key.values):
+        about = expression(key.path)  # it is an entity's id as it stands
+    else:
+        about = f"urn('{kind}', '{feed}', {expression(key.path)})"
+    return [
+        "mapping:",
+        f"  - type: {kind}  # {sure}",
+        f"    id: {quoted(about)}",
+        f"    observedAt: {quoted(observed)}",
+        "    attributes:",
+        *[f"      {one.name}: {one.declaration}{f'  # {one.remark}' if one.remark else ''}" for one in lines],
+    ]
 
 
 def _records(path: Path, spec: dict[str, Any]) -> list[dict[str, Any]]:
@@ -219,7 +240,7 @@ def expression(path: str) -> str:
 
 def quoted(text: str) -> str:
     """Write a text in YAML: plain where that is safe."""
-    if re.fullmatch(r"[A-Za-z_][\w ./-]*", text) and text not in {"true", "false", "null", "yes", "no"}:
+    if re.fullmatch(r"[A-Za-z_]([\w ./-]*[\w./-])?", text) and text.lower() not in _MEANS_MORE:
         return text
     if "'" in text and not re.search(r'["\\\x00-\x1f]', text):
         return f'"{text}"'

@@ -108,6 +108,17 @@ def test_every_format_is_told_by_its_bytes_and_its_draft_runs(name: str, tmp_pat
     assert trial.violations == []
 
 
+def test_columns_that_yaml_would_read_as_something_else(tmp_path: Path) -> None:
+    """`No` is a number and no false, and the space at a name's end is part of it: the draft runs as it is."""
+    rows = [{"No": n, "Off": "a", "Level ": n + 0.5, "read at": f"2026-02-01T1{n}:00:00Z"} for n in (1, 2)]
+    sample = tmp_path / "meters.json"
+    sample.write_text(json.dumps(rows))
+    draft = draft_sample(sample, "meters", "environment", names(), "UTC")
+    assert yaml.safe_load(draft.text)["minimise"]["keep"] == ["No", "Off", "Level ", "read at"]
+    trial = tried(draft, sample, tmp_path)
+    assert (trial.records, len(trial.entities), trial.violations) == (2, 2, [])
+
+
 @pytest.mark.parametrize(
     ("raw", "said"),
     [(b"", "is empty"), (b"\x00\x01\x02", "not known"), (b'{"a": ', "is none"), (b"<a><b/></a>", "repeated")],

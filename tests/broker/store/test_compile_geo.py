@@ -30,13 +30,14 @@ def table(pg_module: Database) -> Iterator[Table]:
 
 def _shape(r: Random, lon: float, lat: float, size: float) -> dict[str, Any]:
     def near() -> list[float]:
-        return [lon + r.uniform(-size, size), lat + r.uniform(-size, size)]
+        place = [lon + r.uniform(-size, size), lat + r.uniform(-size, size)]
+        return [*place, r.uniform(0, 99)] if r.random() < 0.3 else place
 
     match r.randrange(5):
         case 0:
             return {"type": "LineString", "coordinates": [near(), near(), near()]}
         case 1:
-            west, south = near()
+            west, south = near()[:2]
             width, height = r.uniform(0, size), r.uniform(0, size)
             ring = [[west, south], [west + width, south], [west + width, south + height], [west, south]]
             return {"type": "Polygon", "coordinates": [ring]}
