@@ -85,7 +85,8 @@ os.register_at_fork(after_in_child=_draw_anew)
 class AuditRecord:
     """One request or steward's act. `request` is method and normalised query; `subjects` only in personal domains.
 
-    Nobody alters one: it is not frozen because a frozen one takes five times as long to make, and every write makes one.
+    Nobody alters one: it is not frozen because that takes five times as long to make, and every write makes one.
+
     The fields stand in the order of their names: that is the canonical order, so writing them needs no sort.
     """
 

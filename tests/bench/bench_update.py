@@ -1,8 +1,8 @@
 """PERFORMANCE row 7: 64 writers that each update one attribute, in groups that share a transaction, and one by one.
 
 Both ways run the write engine with its guard, history, outbox and audit record, over the same pool of connections;
-they differ in the transactions alone. Python's collector is set as in every worker. Commits wait for the disk, as that is what a group shares. Each writer has an
-entity of its own, so no row lock is waited for.
+they differ in the transactions alone. Python's garbage collector is set as every worker sets it. Commits wait for the
+disk, as that is what a group shares. Each writer has an entity of its own, so no row lock is waited for.
 """
 
 from __future__ import annotations
