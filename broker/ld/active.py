@@ -16,6 +16,7 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -117,6 +118,9 @@ class Active:
                 self.context: dict[str, Any] = self.processor.process_context(initial, local, self.options)
             self.mappings: Mapping[str, Any] = self.context["mappings"]
             self.inverse: Mapping[str, Any] = self.processor._get_inverse_context(self.context)
+            if flat:
+                _share(self.mappings, _core().mappings)
+                _share(self.inverse, _core().inverse)
             self._prepare()
         except jsonld.JsonLdError as error:
             raise BadRequestData(f"@context: {error.args[0] if error.args else error}") from error
@@ -349,6 +353,19 @@ class Active:
         terms = [entry["@any"]["@none"] for entry in self.inverse[iri].values() if "@none" in entry["@any"]]
         usable = [term for term in terms if not self.mappings[term]["reverse"]]
         return min(usable, key=lambda term: (len(term), term), default=found)
+
+
+@lru_cache(maxsize=1)
+def _core() -> Active:
+    """Give the core context alone."""
+    return Active()
+
+
+def _share(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
+    """Keep once what two contexts say alike: nearly all that a city's context holds is the core one's."""
+    for name, said in theirs.items():
+        if isinstance(mine, dict) and mine.get(name) == said:
+            mine[name] = said
 
 
 def _core_members() -> dict[str, str]:
