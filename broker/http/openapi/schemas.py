@@ -87,6 +87,8 @@ def components() -> dict[str, Schema]:
         "Query": _query(),
         "Subscription": _subscription(),
         "SubscriptionFragment": {**_subscription(), "required": []},
+        "CsourceSubscription": _csource_subscription(),
+        "CsourceSubscriptionFragment": {**_csource_subscription(), "required": []},
         "BatchOperationResult": _batch(),
         "UpdateResult": {
             "type": "object",
@@ -297,6 +299,39 @@ def _subscription() -> Schema:
             },
             "q": {"type": "string"},
             "@context": ref("LdContext"),
+        },
+    }
+
+
+def _csource_subscription() -> Schema:
+    common = _subscription()
+    text: Schema = {"type": "string", "minLength": 1}
+    temporal: Schema = {
+        "type": "object",
+        "required": ["timerel", "timeAt"],
+        "properties": {
+            "timerel": {"enum": ["before", "after", "between"]},
+            "timeAt": _TIME,
+            "endTimeAt": _TIME,
+            "timeproperty": {"enum": ["observedAt", "createdAt", "modifiedAt", "deletedAt"]},
+        },
+    }
+    return {
+        **common,
+        "description": "Which context source registrations are watched, and whom to tell (5.2.12, 5.11). Sources of "
+        "temporal information are watched with temporalQ, others without it.",
+        "properties": {
+            **common["properties"],
+            **{name: text for name in ("csf", "scopeQ", "lang", "expandValues", "jsonKeys")},
+            "geoQ": {"type": "object", "required": ["georel", "geometry", "coordinates"]},
+            "temporalQ": temporal,
+            "datasetId": {**_STRING_LIST, "minItems": 1},
+            "timeInterval": {"type": "number", "exclusiveMinimum": 0},
+            "notificationTrigger": {**_STRING_LIST, "minItems": 1},
+            **{name: {"type": "boolean"} for name in ("isActive", "localOnly", "splitEntities")},
+            "expiresAt": _TIME,
+            "jsonldContext": _URI,
+            "status": {"enum": ["active", "paused", "expired"], "readOnly": True},
         },
     }
 

@@ -1,0 +1,98 @@
+"""One notification of registrations: decided anew, rendered for its subscriber, sent (CIM 009 V1.9.1, 5.3.2, 5.11.7)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from broker.core import times
+from broker.core.access import Access
+from broker.core.csource_subscription import CsourceSubscription, Reason, reason, relevant
+from broker.ld.active import Active
+from broker.ld.contexts import Contexts
+from broker.ops.registrations import seen, shown
+from broker.remote.client import Answer, Client
+from broker.store.ledger import Debt, State
+from broker.store.registrations import Stored
+from broker.workers.csource_notifier import AccessOf, CsourceBook, Told, of_state
+from broker.workers.delivery import Withheld
+from ontologies import load
+
+__all__ = ["CsourceSender"]
+
+_CONTEXT_REL = "http://www.w3.org/ns/json-ld#context"
+
+
+class CsourceSender:
+    """Sends notifications for the subscriptions in a book."""
+
+    def __init__(self, book: CsourceBook, client: Client, access: AccessOf, contexts: Contexts) -> None:
+        self._book = book
+        self._client = client
+        self._access = access
+        self._contexts = contexts
+
+    async def send(self, debt: Debt, state: State) -> Answer:
+        """Send one notification. Raises Withheld if it may not or need not be sent any more, EngineUnavailable."""
+        told = of_state(state)
+        one = await self._subscription(debt, told)
+        access = await self._access(one.base)
+        if access is None:
+            raise Withheld("the subscriber may not see registrations any more")
+        why, found = content(one, told, access)
+        context = one.base.context or load.CORE_CONTEXT
+        active = await self._contexts.resolve(context)
+        body: dict[str, Any] = {
+            "id": f"urn:ngsi-ld:Notification:{debt.name}",
+            "type": "ContextSourceNotification",
+            "subscriptionId": one.base.id,
+            "notifiedAt": times.shown(_now()),
+            "triggerReason": why,
+            "data": [_shown(each, active, one.sys_attrs) for each in found],
+        }
+        headers = {"Content-Type": one.base.endpoint.accept}
+        if one.base.tenant != "default":
+            headers["NGSILD-Tenant"] = one.base.tenant
+        if one.base.endpoint.accept == "application/ld+json":
+            for registration in body["data"]:
+                registration["@context"] = context
+        else:
+            headers["Link"] = f'<{context}>; rel="{_CONTEXT_REL}"; type="application/ld+json"'
+        headers.update(one.base.endpoint.headers)
+        return await self._client.post(
+            one.base.endpoint.uri, orjson.dumps(body), headers, one.base.endpoint.timeout_s
+        )
+
+    async def _subscription(self, debt: Debt, told: Told) -> CsourceSubscription:
+        await self._book.fresh()
+        found = self._book.one(debt)
+        if found is None or found.base.created_at != told.of:
+            raise Withheld("the subscription was deleted")
+        status = found.base.status(_now())
+        if status != "active":
+            raise Withheld(f"the subscription is {status}")
+        return found
+
+
+def content(one: CsourceSubscription, told: Told, access: Access) -> tuple[Reason, list[Stored]]:
+    """Say why and of which registrations the subscriber is told, as it may see them now. Withheld if of none.
+
+    SPEC 5.11.7: a registration that no longer matches is shown as it was when it did.
+    """
+    if told.all is not None:
+        matching = [found for stored in told.all if (found := _relevant(one, stored, access)) is not None]
+        if not matching:
+            raise Withheld("nothing matches that the subscriber may see")
+        return ("newlyMatching" if told.first else "updated"), matching
+    why = reason(one, seen(told.was, access), seen(told.now, access))
+    found = _relevant(one, told.was if why == "noLongerMatching" else told.now, access)
+    if why is None or found is None:
+        raise Withheld("there is no change that the subscriber may see")
+    return why, [found]
+
+
+def _now() -> str:
+    return times.of(datetime.now(UTC))
