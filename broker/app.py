@@ -72,7 +72,17 @@ def create_app(settings: BrokerSettings, policy: PolicySettings, started: Callab
             yield
 
     app = FastAPI(title="Datapolis context broker", lifespan=lifespan, openapi_url=None, redirect_slashes=False)
-    reading = (entities, discovery, subscriptions, csource_subscriptions, temporal, contexts, identity, description, health)
+    reading = (
+        entities,
+        discovery,
+        subscriptions,
+        csource_subscriptions,
+        temporal,
+        contexts,
+        identity,
+        description,
+        health,
+    )
     for part in (provision, purge, attributes, batch, *reading):
         app.include_router(part.router)
     app.add_exception_handler(NgsiLdError, _ngsi_ld_error)

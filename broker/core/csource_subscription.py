@@ -1,7 +1,7 @@
 """Subscriptions to context source registrations: what one is told, and why (CIM 009 V1.9.1, 5.3.3, 5.11.7).
 
-A change of a registration links two states of it. Who is told sees both as discovery shows them, so that a change of what
-is hidden is no change, and a registration that becomes hidden has ended.
+A change of a registration links two states of it. Who is told sees both as discovery shows them, so that a change of
+what is hidden is no change, and a registration that becomes hidden has ended.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def relevant(one: CsourceSubscription, seen: Seen | None) -> dict[str, Any] | No
     if not matches(registration, one.asked):
         return None
     information = [
-        info for info, read in zip(seen["information"], registration.information, strict=True)
+        info
+        for info, read in zip(seen["information"], registration.information, strict=True)
         if info_matches(read, one.asked)
     ]
     return {**seen, "information": information}

@@ -1,4 +1,4 @@
-"""Subscriptions to context source registrations: create, retrieve, query, update, delete (CIM 009 V1.9.1, 5.11.2 to 5.11.6).
+"""Subscriptions to registrations: create, retrieve, query, update, delete (CIM 009 V1.9.1, 5.11.2 to 5.11.6).
 
 They share their data type (5.2.12) and its validation with other subscriptions. What differs: `temporalQ`, `csf` and
 `datasetId` select registrations; members that say how entities are watched and shown (`notificationTrigger`, `lang`,
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
-from broker.core.csource_subscription import CsourceSubscription
+from broker.core.csource_subscription import CsourceSubscription, Seen
 from broker.core.errors import AlreadyExists, BadRequestData, ResourceNotFound, TooManyResults
 from broker.core.ids import parse_uri
 from broker.core.parse_q import parse_q
@@ -20,13 +20,16 @@ from broker.core.parse_time import TemporalQuery, parse_time
 from broker.core.print_q import print_q
 from broker.core.query import TRUE
 from broker.core.registration import Asked
+from broker.core.registration_access import Reach
 from broker.core.subscription import TRIGGERS, Subscriber
 from broker.ops import subscriptions
 from broker.ops.subscriptions import MOST_PER_PARTY, Expand, _array, _expiry, _flag, _georel, _object, _q, _text
 from broker.store import csource_subscriptions as rows
+from broker.store import registration_search
 from broker.store.csource_subscriptions import Watched
 from broker.store.ledger import Totals
 from broker.store.pool import Conn
+from broker.store.registrations import Stored as Registered
 from broker.store.subscriptions import Stored
 
 __all__ = [
@@ -38,6 +41,7 @@ __all__ = [
     "page",
     "read",
     "retrieve",
+    "seen",
     "shown",
     "update",
 ]
@@ -58,7 +62,7 @@ def read(data: Any, expand: Expand, now: str) -> dict[str, Any]:
 
 
 def fragment(stored: dict[str, Any], data: Any, expand: Expand, now: str) -> dict[str, Any]:
-    """Merge a Subscription Fragment into a stored subscription (5.11.3.4); null removes a member that is not mandatory."""
+    """Merge a Subscription Fragment into a stored one (5.11.3.4); null removes a member that is not mandatory."""
     given = _object(data, "subscription")
     notification = given.get("notification")
     if isinstance(notification, dict) and notification.get("endpoint") is None:
@@ -195,6 +199,12 @@ def compiled(tenant: str, watched: Watched) -> CsourceSubscription:
         sys_attrs=doc["notification"].get("sysAttrs", False),
         every=None if interval is None else timedelta(seconds=interval),
     )
+
+
+def seen(stored: Registered | None, reach: Reach, party: str) -> Seen | None:
+    """Return a registration as discovery shows it to a party (5.10), None if it does not."""
+    found = None if stored is None else registration_search.seen(stored, reach, party)
+    return None if found is None else {**found.doc, "id": found.id}
 
 
 # ---- the operations

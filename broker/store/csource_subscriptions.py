@@ -51,7 +51,7 @@ class Watched:
 
 
 def ledger_name(id: str) -> str:
-    """Name a subscription in the ledger, where the ids of other subscriptions are: with a slash before the colon no URI."""
+    """Name a subscription in the ledger as no other subscription can be: it is no URI."""
     return f"csourceSubscriptions/{id}"
 
 

@@ -1,18 +1,18 @@
 """The notifier of registrations: what subscribers to context source registrations are owed (CIM 009 V1.9.1, 5.11.7).
 
 Theory of operation. One worker at a time leads: it holds a lock for as long as its connection lives, and works on that
-connection alone, so who has lost the lock can commit nothing. A round is one transaction: it claims changes of registrations,
-enters every notification that they make due into the ledger, and deletes the changes. A kill at any instant loses and doubles
-nothing. Delivery (`broker.workers.delivery`) follows from the ledger, as partition -1 of it; the notifications of one
-subscription go out in the order in which they were entered.
+connection alone, so who has lost the lock can commit nothing. A round is one transaction: it claims changes of
+registrations, enters every notification that they make due into the ledger, and deletes the changes. A kill at any
+instant loses and doubles nothing. Delivery (`broker.workers.delivery`) follows from the ledger, as partition -1 of it;
+the notifications of one subscription go out in the order in which they were entered.
 
-A subscription that is new or was changed is first told of all registrations that match. These are read before the changes are
-claimed, and the changes are then applied to what was read: that is the state after the last change claimed, whatever
-was committed in between, and every later change is told by itself. A round that leaves changes behind tells no such
-subscription yet.
+A subscription that is new or was changed is first told of all registrations that match. These are read before the
+changes are claimed, and the changes are then applied to what was read: that is the state after the last change claimed,
+whatever was committed in between, and every later change is told by itself. A round that leaves changes behind tells no
+such subscription yet.
 
-Subscribers see a registration, before and after its change, as discovery would show it to them now; the ledger keeps both
-states whole, because that is decided anew when the notification is sent.
+Subscribers see a registration, before and after its change, as discovery would show it to them now; the ledger keeps
+both states whole, because that is decided anew when the notification is sent.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from prometheus_client import Counter
 from broker.core import times
 from broker.core.access import Access
 from broker.core.csource_subscription import CsourceSubscription, reason, relevant
+from broker.core.registration_access import Reach
 from broker.core.subscription import Subscription
-from broker.ops.csource_subscriptions import compiled
-from broker.ops.registrations import seen
+from broker.ops.csource_subscriptions import compiled, seen
 from broker.store import csource_subscriptions as rows
 from broker.store import ledger, registrations
 from broker.store.csource_subscriptions import Watched, as_tenant, ledger_name
@@ -60,7 +60,10 @@ _STANDBY_S: Final = 1.0
 
 
 class CsourceBook:
-    """All subscriptions to registrations, by tenant, not older than `_FRESH_S` after `fresh`."""
+    """All subscriptions to registrations, by tenant.
+
+    Not older than the last notification entered, and before one is sent not older than `_FRESH_S`.
+    """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -74,9 +77,10 @@ class CsourceBook:
         if time.monotonic() - self._read_at > _FRESH_S:
             async with self._reading:
                 if time.monotonic() - self._read_at > _FRESH_S:
-                    await self._refresh()
+                    await self.refresh()
 
-    async def _refresh(self) -> None:
+    async def refresh(self) -> None:
+        """Read again the tenants whose subscriptions have changed."""
         started = time.monotonic()
         async with self._pool.lend(None) as conn:
             found = await ledger.revisions(conn)
@@ -148,9 +152,17 @@ class CsourceNotifier:
     """Runs until `stop` is set."""
 
     def __init__(
-        self, pool: Pool, access: AccessOf, delivery: Delivery, *, limit: int = 500, wait_s: float = 0.2
+        self,
+        pool: Pool,
+        book: CsourceBook,
+        access: AccessOf,
+        delivery: Delivery,
+        *,
+        limit: int = 500,
+        wait_s: float = 0.2,
     ) -> None:
         self._pool = pool
+        self._book = book
         self._access = access
         self._delivery = delivery
         self._limit = limit
@@ -174,6 +186,7 @@ class CsourceNotifier:
                 EngineUnavailable,
                 asyncpg.PostgresError,
                 asyncpg.InterfaceError,
+                asyncpg.InternalClientError,  # of a connection that breaks in the middle of a call
                 OSError,
                 TimeoutError,
             ) as errors:
@@ -184,6 +197,7 @@ class CsourceNotifier:
         self._revisions.clear()
         self._next.clear()
         try:
+            await self._book.refresh()
             async with asyncio.TaskGroup() as group:
                 delivering = group.create_task(self._delivery.run())
                 await self._delivery.own({PARTITION})
@@ -192,10 +206,12 @@ class CsourceNotifier:
                         await _pause(stop, self._wait_s)
                 await self._delivery.drain()
                 delivering.cancel()
-        finally:
             await self._delivery.own(())
-            if not conn.is_closed():
-                await rows.resign(conn)
+            await rows.resign(conn)
+        except BaseException:
+            conn.terminate()  # the lock ends with it
+            await self._delivery.own(())
+            raise
 
     async def _round(self, conn: Conn, now: datetime) -> bool:
         """Take what there is; say whether there may be more."""
@@ -220,6 +236,8 @@ class CsourceNotifier:
         if whole:
             self._revisions |= {tenant: tenants[tenant][1] for tenant in looked_at}
         self._next |= following
+        if debts:
+            await self._book.refresh()
         _DUE.inc(len(debts))
         self._delivery.add(debts, ())
         return not whole
@@ -240,12 +258,8 @@ class CsourceNotifier:
         for tenant in sorted(by_tenant.keys() & tenants.keys()):
             async with as_tenant(conn, tenants[tenant][0]):
                 watched = await rows.every(conn)
-            found = _after(standing[tenant], by_tenant[tenant]) if tenant in standing else None
-            mine = [
-                entry
-                for one in watched
-                for entry in await self._owed(tenant, one, by_tenant[tenant], found, now)
-            ]
+            found = _after(standing[tenant], by_tenant[tenant], now) if tenant in standing else None
+            mine = [entry for one in watched for entry in await self._owed(tenant, one, by_tenant[tenant], found, now)]
             entries += mine
             moments = {one.stored.id: one.next_at for one in watched}
             moments |= {one.id: one.next_at for one in mine if one.telling is not None}
@@ -263,14 +277,15 @@ class CsourceNotifier:
         periodic = watched.next_at is not None and watched.next_at <= now
         active = one.base.status(times.of(now)) == "active"
         access = await self._access(one.base) if active and (changes or untold or periodic) else None
+        reach, party = Reach(access or Access()), one.base.subscriber.party
         owed: list[_Entry] = []
         if access is not None and watched.told and one.every is None:
             for change in changes:
-                if reason(one, seen(change.was, access), seen(change.now, access)) is not None:
+                if reason(one, seen(change.was, reach, party), seen(change.now, reach, party)) is not None:
                     owed.append(_Entry(tenant, id, Told(of, change.was, change.now)))
         if found is not None and (untold or periodic):
-            matching = [] if access is None else [x for x in found if relevant(one, seen(x, access)) is not None]
-            told = Told(of, all=tuple(matching), first=untold) if matching else None
+            matching = tuple(each for each in found if relevant(one, seen(each, reach, party)) is not None)
+            told = Told(of, all=matching, first=untold) if matching else None
             owed.append(_Entry(tenant, id, told, watched, None if one.every is None else now + one.every))
         return owed
 
@@ -299,15 +314,12 @@ async def _waits(conn: Conn, entry: _Entry) -> bool:
     return bool(await ledger.waiting_of(conn, entry.tenant, ledger_name(entry.id), [PARTITION], 0, 1))
 
 
-def _after(standing: Iterable[Stored], changes: Iterable[Changed]) -> list[Stored]:
+def _after(standing: Iterable[Stored], changes: Iterable[Changed], now: datetime) -> list[Stored]:
     """Apply changes to registrations as they stood, which may have some of them in already."""
-    found = {one.id: one for one in standing}
-    for change in changes:
-        if change.now is None:
-            found.pop(change.id, None)
-        else:
-            found[change.id] = change.now
-    return [found[id] for id in sorted(found)]
+    found: dict[str, Stored | None] = {one.id: one for one in standing}
+    found |= {change.id: change.now for change in changes}
+    left = [one for _, one in sorted(found.items()) if one is not None]
+    return [one for one in left if one.expires_at is None or one.expires_at > now]
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

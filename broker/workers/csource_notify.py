@@ -1,4 +1,4 @@
-"""One notification of registrations: decided anew, rendered for its subscriber, sent (CIM 009 V1.9.1, 5.3.2, 5.11.7)."""
+"""One notification of registrations: decided anew, rendered, sent (CIM 009 V1.9.1, 5.3.2, 5.11.7)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 import orjson
 
 from broker.core import times
-from broker.core.access import Access
 from broker.core.csource_subscription import CsourceSubscription, Reason, reason, relevant
+from broker.core.registration_access import Reach
 from broker.ld.active import Active
 from broker.ld.contexts import Contexts
-from broker.ops.registrations import seen, shown
+from broker.ops.csource_subscriptions import seen
+from broker.ops.registrations import shown
 from broker.remote.client import Answer, Client
 from broker.store.ledger import Debt, State
 from broker.store.registrations import Stored
@@ -42,7 +43,7 @@ class CsourceSender:
         access = await self._access(one.base)
         if access is None:
             raise Withheld("the subscriber may not see registrations any more")
-        why, found = content(one, told, access)
+        why, found = content(one, told, Reach(access))
         context = one.base.context or load.CORE_CONTEXT
         active = await self._contexts.resolve(context)
         body: dict[str, Any] = {
@@ -51,7 +52,7 @@ class CsourceSender:
             "subscriptionId": one.base.id,
             "notifiedAt": times.shown(_now()),
             "triggerReason": why,
-            "data": [_shown(each, active, one.sys_attrs) for each in found],
+            "data": [_shown(one, each, active) for each in found],
         }
         headers = {"Content-Type": one.base.endpoint.accept}
         if one.base.tenant != "default":
@@ -62,9 +63,7 @@ class CsourceSender:
         else:
             headers["Link"] = f'<{context}>; rel="{_CONTEXT_REL}"; type="application/ld+json"'
         headers.update(one.base.endpoint.headers)
-        return await self._client.post(
-            one.base.endpoint.uri, orjson.dumps(body), headers, one.base.endpoint.timeout_s
-        )
+        return await self._client.post(one.base.endpoint.uri, orjson.dumps(body), headers, one.base.endpoint.timeout_s)
 
     async def _subscription(self, debt: Debt, told: Told) -> CsourceSubscription:
         await self._book.fresh()
@@ -77,22 +76,46 @@ class CsourceSender:
         return found
 
 
-def content(one: CsourceSubscription, told: Told, access: Access) -> tuple[Reason, list[Stored]]:
+def content(one: CsourceSubscription, told: Told, reach: Reach) -> tuple[Reason, list[Stored]]:
     """Say why and of which registrations the subscriber is told, as it may see them now. Withheld if of none.
 
     SPEC 5.11.7: a registration that no longer matches is shown as it was when it did.
     """
     if told.all is not None:
-        matching = [found for stored in told.all if (found := _relevant(one, stored, access)) is not None]
+        matching = [found for stored in told.all if (found := _relevant(one, stored, reach)) is not None]
         if not matching:
             raise Withheld("nothing matches that the subscriber may see")
         return ("newlyMatching" if told.first else "updated"), matching
-    why = reason(one, seen(told.was, access), seen(told.now, access))
-    found = _relevant(one, told.was if why == "noLongerMatching" else told.now, access)
+    party = one.base.subscriber.party
+    why = reason(one, seen(told.was, reach, party), seen(told.now, reach, party))
+    found = _relevant(one, told.was if why == "noLongerMatching" else told.now, reach)
     if why is None or found is None:
         raise Withheld("there is no change that the subscriber may see")
     return why, [found]
 
 
+def _relevant(one: CsourceSubscription, stored: Stored | None, reach: Reach) -> Stored | None:
+    """Return the registration as the subscriber may see it, with what matches; None if nothing does."""
+    doc = relevant(one, seen(stored, reach, one.base.subscriber.party))
+    return None if stored is None or doc is None else replace(stored, doc=doc)
+
+
 def _now() -> str:
     return times.of(datetime.now(UTC))
+
+
+def _shown(one: CsourceSubscription, stored: Stored, active: Active) -> dict[str, Any]:
+    """Show a registration. SPEC 5.2.8: types are always arrays here, as ETSI's own tests have it.
+
+    When another party's was changed is not told: it would tell of changes of what is hidden.
+    """
+    found = shown(stored, active.name, active.attr)
+    for info in found["information"]:
+        for entity in info.get("entities", ()):
+            if isinstance(entity.get("type"), str):
+                entity["type"] = [entity["type"]]
+    if one.sys_attrs:
+        found["createdAt"] = times.shown(times.of(stored.created_at))
+        if stored.party == one.base.subscriber.party:
+            found["modifiedAt"] = times.shown(times.of(stored.modified_at))
+    return found

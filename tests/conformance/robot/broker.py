@@ -1,4 +1,4 @@
-"""A broker of its own for each row of the table: a fresh database, the HTTP server and the sweeper of what expires."""
+"""A broker of its own for each row of the table: a fresh database, the HTTP server, sweeper, relay and notifiers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,22 @@ from contextlib import contextmanager
 import asyncpg
 
 from docker.local.stack import ROOT
+from tests.faults.streams import declare
 from tests.fixtures.broker import broker_process, free_port
 from tests.fixtures.postgres import Database
+from tests.fixtures.topics import remove_topics
 
 __all__ = ["API", "emptied", "fresh_broker"]
 
 API = "/ngsi-ld/v1"
 # The least page of the temporal API at which the suite's cases of paging by time page.
-_SETTINGS = {"DATAPOLIS_LOG_LEVEL": "error", "DATAPOLIS_EXPIRE_EVERY_S": "0.5", "DATAPOLIS_BATCH_MAX": "1000"}
+_SETTINGS = {
+    "DATAPOLIS_LOG_LEVEL": "error",
+    "DATAPOLIS_EXPIRE_EVERY_S": "0.5",
+    "DATAPOLIS_BATCH_MAX": "1000",
+    # 046_12 and 047_06 count the tries of a failing receiver over five seconds: they want one.
+    "DATAPOLIS_NOTIFY_FIRST_S": "30",
+}
 
 
 def emptied(database: Database) -> None:
@@ -44,13 +52,21 @@ def fresh_broker(database: Database, environment: Mapping[str, str]) -> Iterator
     """Run it; give the base of its API."""
     given = {"DATAPOLIS_EGRESS_ALLOW": "127.0.0.0/8,::1/128", **_SETTINGS, **environment}
     with broker_process(database, given) as running:
-        sweeper = subprocess.Popen(
-            [sys.executable, "-m", "broker", "work", "expire"],
+        prefix = f"{database.name.replace('_', '-')}-"
+        asyncio.run(declare(database.engines.kafka, prefix, partitions=1))
+        of_workers = {
+            "DATAPOLIS_KAFKA": database.engines.kafka,
+            "DATAPOLIS_TOPIC_PREFIX": prefix,
+            "DATAPOLIS_ADMIN_PORT": str(free_port()),
+        }
+        background = subprocess.Popen(
+            [sys.executable, "-m", "broker", "work", "expire", "relay", "notify"],
             cwd=ROOT,
-            env={**os.environ, **database.environment(), **given, "DATAPOLIS_ADMIN_PORT": str(free_port())},
+            env={**os.environ, **database.environment(), **given, **of_workers},
         )
         try:
             yield running.url + API
         finally:
-            sweeper.terminate()
-            sweeper.wait(20)
+            background.terminate()
+            background.wait(20)
+            asyncio.run(remove_topics(database.engines.kafka, prefix))
