@@ -128,7 +128,6 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(_SIGHT, "key = types, *needed", "key = (types,)", MEMORY),
     Mutant(_NARROW, "isinstance(node, Not) and types_only(node.item)", "True", MEMORY),
-    Mutant(_NARROW, "if all(types_only(item) for item in others):", "if True:", SQL),
     Mutant(_NARROW, "return Or((Not(_any_of(others)), condition))", "return Or((_any_of(others), condition))", SQL),
     Mutant(_MASKS, "if keys and keys.count(keys[0]) == len(keys):", "if keys:", HTTP),
     Mutant(
