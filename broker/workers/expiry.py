@@ -1,4 +1,5 @@
-"""Expiry: removes entities and attributes whose time is over (CIM 009 V1.9.1, 4.22), and settled ledger rows.
+"""Expiry: removes entities, attributes and registrations whose time is over (CIM 009 V1.9.1, 4.22, 5.9.2.4), and
+settled ledger rows.
 
 Queries hide what has expired at once; this removes it, with its change event, a group at a time. Per tenant one worker
 at a time (advisory lock).
@@ -14,7 +15,7 @@ import structlog
 from prometheus_client import Counter
 
 from broker.core.patch import Change
-from broker.store import admission, ledger, write
+from broker.store import admission, ledger, registrations, write
 from broker.store.named import load
 from broker.store.pool import Pool
 
@@ -24,6 +25,7 @@ _log = structlog.get_logger(__name__)
 _SQL = load("expiry")
 _EXPIRED = Counter("datapolis_expired_entities", "Entities removed because their time was over")
 _EXPIRED_ATTRIBUTES = Counter("datapolis_expired_attributes", "Entities that lost attributes whose time was over")
+_EXPIRED_SOURCES = Counter("datapolis_expired_registrations", "Registrations removed because their time was over")
 
 _KEEP_BEATS = timedelta(hours=1)
 
@@ -58,6 +60,7 @@ class Expiry:
             schemas = await admission.schemas(conn)
             await ledger.purge(conn, now - self._keep, 10 * self._limit)
             await ledger.purge_beats(conn, now - _KEEP_BEATS, 10 * self._limit)
+            await registrations.purge(conn, now - self._keep)
         return sum([await self._tenant(tenant, schema, now) for tenant, schema in schemas.items()])
 
     async def _tenant(self, tenant: str, schema: str, now: datetime) -> int:
@@ -69,10 +72,14 @@ class Expiry:
             if partly:
                 await write.apply(conn, tenant, [Change("sweep", row["id"], cause="expiry") for row in partly], now)
                 _EXPIRED_ATTRIBUTES.inc(len(partly))
+            sources = await registrations.due(conn, now, self._limit)
+            for one in sources:
+                await registrations.delete(conn, tenant, one, now)
+            _EXPIRED_SOURCES.inc(len(sources))
             if not rows:
-                return len(partly)
+                return max(len(partly), len(sources))
             # The write engine drops what has expired without an event, so it is told the last instant of the first.
             instant = min(row["expires_at"] for row in rows) - timedelta(microseconds=1)
             await write.apply(conn, tenant, [Change("delete", row["id"], cause="expiry") for row in rows], instant)
         _EXPIRED.inc(len(rows))
-        return max(len(rows), len(partly))
+        return max(len(rows), len(partly), len(sources))
