@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
 from broker.core.csource_subscription import CsourceSubscription, Seen
-from broker.core.errors import AlreadyExists, BadRequestData, ResourceNotFound, TooManyResults
+from broker.core.errors import AlreadyExists, BadRequestData, OperationNotSupported, ResourceNotFound, TooManyResults
 from broker.core.ids import parse_uri
 from broker.core.parse_q import parse_q
 from broker.core.parse_scope import parse_scope
@@ -22,8 +22,10 @@ from broker.core.query import TRUE
 from broker.core.registration import Asked
 from broker.core.registration_access import Reach
 from broker.core.subscription import TRIGGERS, Subscriber
-from broker.ops import subscriptions
-from broker.ops.subscriptions import MOST_PER_PARTY, Expand, _array, _expiry, _flag, _georel, _object, _q, _text
+from broker.ops import subscription_input, subscriptions
+from broker.ops.members import Expand, array, flag, json_object, text
+from broker.ops.subscription_input import condition, georel
+from broker.ops.subscriptions import MOST_PER_PARTY, expiry
 from broker.store import csource_subscriptions as rows
 from broker.store import registration_search
 from broker.store.csource_subscriptions import Watched
@@ -47,7 +49,6 @@ __all__ = [
 ]
 
 _FORMATS: Final = ("normalized", "concise", "simplified", "keyValues")
-_LONGEST_S: Final = 10 * 366 * 86_400
 
 
 # ---- what comes in
@@ -55,28 +56,30 @@ _LONGEST_S: Final = 10 * 366 * 86_400
 
 def read(data: Any, expand: Expand, now: str) -> dict[str, Any]:
     """Validate a Subscription (5.11.2.4) and return it in expanded form, with an id. Errors name the member."""
-    given = _object(data, "subscription")
+    given = json_object(data, "subscription")
     theirs, own = _apart(given, expand)
-    found = subscriptions.read(theirs, expand, now)
+    found = subscription_input.read(theirs, expand, now)
     return _checked(_joined(found, own))
 
 
 def fragment(stored: dict[str, Any], data: Any, expand: Expand, now: str) -> dict[str, Any]:
     """Merge a Subscription Fragment into a stored one (5.11.3.4); null removes a member that is not mandatory."""
-    given = _object(data, "subscription")
+    given = json_object(data, "subscription")
     notification = given.get("notification")
     if isinstance(notification, dict) and notification.get("endpoint") is None:
         raise BadRequestData("notification.endpoint: missing")
     gone = {name for name in _OWN if name in given and given[name] in (None, "urn:ngsi-ld:null")}
     theirs, own = _apart({name: value for name, value in given.items() if name not in gone}, expand)
     kept = {name: value for name, value in stored.items() if name not in _OWN}
-    found = subscriptions.fragment(kept, theirs, expand, now)
+    found = subscription_input.fragment(kept, theirs, expand, now)
     before = {name: value for name, value in stored.items() if name in _OWN and name not in gone}
     return _checked(_joined(found, before | own))
 
 
 def _apart(given: Mapping[str, Any], expand: Expand) -> tuple[dict[str, Any], dict[str, Any]]:
     """Part a document into what any subscription has, and what is read here."""
+    if given.get("throttling") is not None:
+        raise OperationNotSupported("throttling: subscriptions to registrations with this member are not supported")
     own = {name: reader(given[name], name, expand) for name, reader in _OWN.items() if name in given}
     theirs = {name: value for name, value in given.items() if name not in _OWN}
     notification = theirs.get("notification")
@@ -97,17 +100,13 @@ def _joined(found: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _checked(doc: dict[str, Any]) -> dict[str, Any]:
-    if "timeInterval" in doc:
-        for name in ("watchedAttributes", "throttling"):
-            if name in doc:
-                raise BadRequestData(f"{name}: cannot be where timeInterval is (5.2.12)")
-        if "entities" not in doc and not doc.get("localOnly"):
-            raise BadRequestData("entities: needed where timeInterval is (5.2.12)")
+    if "timeInterval" in doc and "entities" not in doc and not doc.get("localOnly"):
+        raise BadRequestData("entities: needed where timeInterval is (5.2.12)")
     return doc
 
 
 def _temporal(value: Any, name: str, _: Expand) -> dict[str, Any]:
-    given = _object(value, name)
+    given = json_object(value, name)
     known = ("timerel", "timeAt", "endTimeAt", "timeproperty", "lastN", "aggrMethods", "aggrPeriodDuration")
     unknown = next((one for one in given if one not in known), None)
     if unknown is not None:
@@ -116,14 +115,14 @@ def _temporal(value: Any, name: str, _: Expand) -> dict[str, Any]:
         raise BadRequestData(f"{name}.timerel: missing")
     for member in ("timerel", "timeAt", "endTimeAt", "timeproperty", "aggrPeriodDuration"):
         if member in given:
-            _text(given[member], f"{name}.{member}")
+            text(given[member], f"{name}.{member}")
     last = given.get("lastN", 1)
     if isinstance(last, bool) or not isinstance(last, int) or last < 1:
         raise BadRequestData(f"{name}.lastN: must be a whole number greater than 0")
     methods = given.get("aggrMethods", "")
     if not isinstance(methods, str):
-        for at, one in enumerate(_array(methods, f"{name}.aggrMethods")):
-            _text(one, f"{name}.aggrMethods[{at}]")
+        for at, one in enumerate(array(methods, f"{name}.aggrMethods")):
+            text(one, f"{name}.aggrMethods[{at}]")
     try:
         _parsed(given)
     except BadRequestData as error:
@@ -136,18 +135,12 @@ def _parsed(given: Mapping[str, Any]) -> TemporalQuery | None:
 
 
 def _datasets(value: Any, name: str, _: Expand) -> list[str]:
-    items = [(one, f"{name}[{at}]") for at, one in enumerate(_array(value, name))]
+    items = [(one, f"{name}[{at}]") for at, one in enumerate(array(value, name))]
     return [one if one == "@none" else parse_uri(one, where) for one, where in items]
 
 
-def _interval(value: Any, name: str, _: Expand) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LONGEST_S:
-        raise BadRequestData(f"{name}: must be a number of seconds greater than 0")
-    return value
-
-
 def _triggers(value: Any, name: str, _: Expand) -> list[str]:
-    for one in _array(value, name):
+    for one in array(value, name):
         if one not in TRIGGERS:
             raise BadRequestData(f"{name}: {one!r:.40} is none of {', '.join(TRIGGERS)}")
     return cast("list[str]", value)
@@ -161,16 +154,15 @@ def _format(value: Any, name: str, _: Expand) -> str:
 
 _OWN: Final[Mapping[str, Callable[[Any, str, Expand], Any]]] = {
     "temporalQ": _temporal,
-    "csf": _q,
+    "csf": condition,
     "datasetId": _datasets,
-    "timeInterval": _interval,
     "notificationTrigger": _triggers,
-    "lang": _text,
-    "expandValues": _text,
-    "jsonKeys": _text,
-    "splitEntities": _flag,
+    "lang": text,
+    "expandValues": text,
+    "jsonKeys": text,
+    "splitEntities": flag,
 }
-_NOTIFICATION: Final[Mapping[str, Callable[[Any, str, Expand], Any]]] = {"format": _format, "sysAttrs": _flag}
+_NOTIFICATION: Final[Mapping[str, Callable[[Any, str, Expand], Any]]] = {"format": _format, "sysAttrs": flag}
 
 
 # ---- what it means
@@ -183,21 +175,21 @@ def compiled(tenant: str, watched: Watched) -> CsourceSubscription:
     """
     doc = watched.stored.doc
     base = subscriptions.compiled(tenant, watched.stored)
-    interval, datasets = doc.get("timeInterval"), doc.get("datasetId")
+    datasets = doc.get("datasetId")
     attrs = () if base.watched is None or base.attributes is None else (*base.watched, *base.attributes)
     return CsourceSubscription(
         base=base,
         asked=Asked(
             selectors=base.selectors,
             attrs=tuple(dict.fromkeys(attrs)),
-            geo=_georel(doc["geoQ"], str) if "geoQ" in doc else None,
+            geo=georel(doc["geoQ"], str) if "geoQ" in doc else None,
             temporal=_parsed(doc["temporalQ"]) if "temporalQ" in doc else None,
             csf=parse_q(doc["csf"], str) if "csf" in doc else TRUE,
             scope=parse_scope(doc["scopeQ"]) if "scopeQ" in doc else TRUE,
             datasets=None if datasets is None else frozenset(datasets),
         ),
         sys_attrs=doc["notification"].get("sysAttrs", False),
-        every=None if interval is None else timedelta(seconds=interval),
+        every=None if base.interval_s is None else timedelta(seconds=base.interval_s),
     )
 
 
@@ -214,7 +206,7 @@ async def create(conn: Conn, doc: dict[str, Any], who: Subscriber, now: datetime
     """Store a subscription (5.11.2) and return its id. `conn` is the tenant's, in a transaction."""
     if await rows.count(conn, who.party) >= MOST_PER_PARTY:
         raise TooManyResults(f"csourceSubscriptions: a party has at most {MOST_PER_PARTY}; delete one first")
-    if not await rows.insert(conn, Stored(doc["id"], doc, who, now, now, _expiry(doc))):
+    if not await rows.insert(conn, Stored(doc["id"], doc, who, now, now, expiry(doc))):
         raise AlreadyExists(f"id: there is a subscription {doc['id']} already")
     return cast(str, doc["id"])
 
@@ -239,7 +231,7 @@ async def update(
 ) -> None:
     """Change a subscription of the party (5.11.3); `merge` makes the new document of the old one."""
     doc = merge(_own(await rows.lock(conn, id), id, party).doc)
-    await rows.update(conn, id, doc, now, _expiry(doc))
+    await rows.update(conn, id, doc, now, expiry(doc))
 
 
 async def delete(conn: Conn, id: str, party: str) -> None:

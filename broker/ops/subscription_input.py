@@ -24,7 +24,7 @@ from broker.core.subscription import TRIGGERS
 from broker.ops.members import Expand, array, flag, json_object, names, positive, text
 from broker.ops.notification_input import notification_params
 
-__all__ = ["fragment", "georel", "read"]
+__all__ = ["condition", "fragment", "georel", "read"]
 
 _LATER: Final = ("temporalQ", "csf", "datasetId", "expandValues", "jsonKeys", "lang", "ngsildConformance")
 _LATER_TOO: Final = ("splitEntities", "throttling")
@@ -131,7 +131,8 @@ def _type(text: str, expand: Expand) -> str:
     return "*" if node == TRUE else print_type(node)
 
 
-def _q(value: Any, name: str, expand: Expand) -> str:
+def condition(value: Any, name: str, expand: Expand) -> str:
+    """Check a condition in the query language (4.9) and return it with expanded names."""
     node = parse_q(text(value, name), expand)
     printed = print_q(node)
     if parse_q(printed, str) != node:
@@ -173,7 +174,7 @@ _READERS: Final[Mapping[str, Callable[[Any, str, Expand], Any]]] = {
     "entities": _entities,
     "watchedAttributes": names,
     "notificationTrigger": _triggers,
-    "q": _q,
+    "q": condition,
     "geoQ": _geo,
     "scopeQ": lambda value, name, _: print_scope(parse_scope(text(value, name))),
     "notification": notification_params,

@@ -15,11 +15,11 @@ from broker.ld.active import Active
 from broker.ld.contexts import Contexts
 from broker.ops.csource_subscriptions import seen
 from broker.ops.registrations import shown
-from broker.remote.client import Answer, Client
+from broker.remote.client import Client
 from broker.store.ledger import Debt, State
 from broker.store.registrations import Stored
 from broker.workers.csource_notifier import AccessOf, CsourceBook, Told, of_state
-from broker.workers.delivery import Withheld
+from broker.workers.delivery import Sent, Withheld
 from ontologies import load
 
 __all__ = ["CsourceSender"]
@@ -36,8 +36,10 @@ class CsourceSender:
         self._access = access
         self._contexts = contexts
 
-    async def send(self, debt: Debt, state: State) -> Answer:
+    async def send(self, debt: Debt, state: State | None) -> Sent:
         """Send one notification. Raises Withheld if it may not or need not be sent any more, EngineUnavailable."""
+        if state is None:
+            raise Withheld("what it tells of is not kept any more")
         told = of_state(state)
         one = await self._subscription(debt, told)
         access = await self._access(one.base)

@@ -122,7 +122,7 @@ async def test_change(api: Api) -> None:
         ({"notification": {"format": "keyValues"}}, "notification.endpoint"),
         ({"notification": None}, "notification"),
         ({"expiresAt": "2020-01-01T00:00:00Z"}, "expiresAt"),
-        ({"timeInterval": 1, "watchedAttributes": ["speed"]}, "watchedAttributes"),
+        ({"timeInterval": 1, "watchedAttributes": ["speed"]}, "timeInterval"),
     ):
         answer = await api.call("PATCH", f"{_PATH}/{_ID}", wrong)
         assert (answer.status, answer.json["detail"].partition(":")[0]) == (400, member)
@@ -153,7 +153,7 @@ async def test_change(api: Api) -> None:
         ({"datasetId": ["none"]}, "datasetId[0]: "),
         ({"timeInterval": 0}, "timeInterval: must be a number of seconds greater than 0"),
         ({"timeInterval": True}, "timeInterval: must be a number of seconds greater than 0"),
-        ({"timeInterval": 1, "watchedAttributes": ["speed"]}, "watchedAttributes: cannot be where timeInterval is"),
+        ({"timeInterval": 1, "watchedAttributes": ["speed"]}, "timeInterval: cannot stand beside"),
         ({"notificationTrigger": ["entityMoved"]}, "notificationTrigger: 'entityMoved' is none of"),
         ({"notification": {"format": "xml"}}, "notification.format: must be"),
         ({"notification": {"sysAttrs": 1}}, "notification.sysAttrs: must be true or false"),
@@ -164,6 +164,19 @@ async def test_what_is_wrong_is_named(api: Api, members: dict[str, Any], detail:
     answer = await api.post(_PATH, _subscription(id=_ID) | members)
     assert (answer.status, answer.json["type"]) == (400, "https://uri.etsi.org/ngsi-ld/errors/BadRequestData")
     assert answer.json["detail"].startswith(detail)
+    assert (await api.get(_PATH)).json == []
+
+
+async def test_what_cannot_be_acted_on_is_refused_by_name(api: Api) -> None:
+    for members, name in (
+        ({"throttling": 5}, "throttling"),
+        ({"ngsildConformance": "1.3"}, "ngsildConformance"),
+        ({"notification": {"showChanges": True}}, "notification.showChanges"),
+        ({"notification": {"endpoint": {"uri": "mqtt://127.0.0.1/x"}}}, "notification.endpoint.uri"),
+    ):
+        answer = await api.post(_PATH, _subscription(**members))
+        assert (answer.status, answer.json["detail"].partition(":")[0]) == (422, name)
+        assert answer.json["type"] == "https://uri.etsi.org/ngsi-ld/errors/OperationNotSupported"
     assert (await api.get(_PATH)).json == []
 
 
