@@ -13,6 +13,7 @@ import asyncpg
 import typer
 
 from policies import purposes
+from policies.agreements.admission import idle
 from policies.agreements.lifecycle import UnknownAgreement, apply_agreements, apply_domains, change_status
 from policies.agreements.odrl import Status
 from policies.audit.checkpoint import LogKey
@@ -122,6 +123,8 @@ def agreement_lint(file: Path, city: Annotated[Path | None, typer.Option(help="c
     except CityFileError as error:
         _fail(str(error))
     else:
+        for line in idle(admitted.agreement):
+            print(f"note: {file}: {line}", file=sys.stderr)
         print(json.dumps(admitted.body, indent=2, ensure_ascii=False))
 
 

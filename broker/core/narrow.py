@@ -45,7 +45,16 @@ from broker.core.query import (
 )
 from broker.core.terms import CREATED_AT, MODIFIED_AT
 
-__all__ = ["AttrMask", "RowFilters", "attr_visible", "entity_visible", "mask", "narrow", "row_filters"]
+__all__ = [
+    "AttrMask",
+    "RowFilters",
+    "attr_visible",
+    "entity_visible",
+    "mask",
+    "narrow",
+    "row_filters",
+    "types_only",
+]
 
 _NONE: Final = AttrSet()
 
@@ -109,7 +118,7 @@ def _not(item: Node) -> Node:
 
 def _applies(rule: Grant | Prohibition, known: frozenset[str] = frozenset()) -> Node:
     """The condition under which a grant or prohibition matches an entity that has the known types."""
-    if rule.types is None or rule.types & known:
+    if rule.types is None or not rule.types.isdisjoint(known):
         return rule.filter
     return _all_of((_any_of(TypeIs(one) for one in sorted(rule.types)), rule.filter))
 
@@ -128,9 +137,14 @@ def _hides(prohibition: Prohibition, attr: str) -> bool:
 
 def entity_visible(access: Access, known: frozenset[str] = frozenset()) -> Node:
     """Return the condition under which an entity, which has the known types, is visible."""
-    granted = _any_of(_applies(grant, known) for grant in access.grants)
+    granted = _any_of(_applies(grant, known) for grant in _nearest(access.grants, known))
     hidden = _any_of(_applies(one, known) for one in access.prohibitions if one.attrs == ALL)
     return _all_of((granted, _not(hidden)))
+
+
+def _nearest(grants: Iterable[Grant], known: frozenset[str]) -> list[Grant]:
+    """Put first those of the known types: what is true of most rows is asked of each before the rest."""
+    return sorted(grants, key=lambda grant: grant.types is not None and grant.types.isdisjoint(known))
 
 
 def attr_visible(attr: str, access: Access, known: frozenset[str] = frozenset()) -> Node:
@@ -227,24 +241,50 @@ def _mask(grants: Sequence[Grant], prohibitions: Sequence[Prohibition]) -> AttrM
     return AttrMask(shown, whole and not any(_hides(one, MODIFIED_AT) for one in prohibitions))
 
 
+def types_only(node: Node) -> bool:
+    """Say whether a condition looks at nothing but types."""
+    if isinstance(node, TypeIs):
+        return True
+    if isinstance(node, And | Or):
+        return all(types_only(item) for item in node.items)
+    return isinstance(node, Not) and types_only(node.item)
+
+
+def _asked(condition: Node, known: Collection[Node]) -> Node:
+    """Return what to ask of a row that meets the known conditions, to learn whether it meets this one: the least dear.
+
+    One of them may say "this, or of these types": then a row of other types need not be looked into.
+    """
+    if _holds(condition, known):
+        return TRUE
+    if types_only(condition):
+        return condition
+    for one in known:
+        if isinstance(one, Or) and condition in one.items:
+            others = [item for item in one.items if item != condition]
+            if all(types_only(item) for item in others):
+                return Or((Not(_any_of(others)), condition))
+    return condition
+
+
 class RowFilters:
     """The conditions that decide the masks of rows: one boolean per node, in order, then `mask(bits)`.
 
     No nodes: every row has the mask `mask(())`. Equal masks of an access are one object.
     """
 
-    __slots__ = ("_access", "_conditions", "_known", "_masks", "_of", "nodes")
+    __slots__ = ("_access", "_known", "_masks", "_of", "_rules", "nodes")
 
     def __init__(self, access: Access) -> None:
         self._access = access
-        rules: list[Grant | Prohibition] = [*access.grants, *access.prohibitions]
-        self._conditions = [_applies(rule) for rule in rules]
+        self._rules: list[Grant | Prohibition] = [*access.grants, *access.prohibitions]
         self._masks: dict[tuple[bool, ...], AttrMask | None] = {}
         self._ask(())
 
     def _ask(self, known: Collection[Node]) -> None:
         """Work out what is to be asked where these conditions are known to hold."""
-        conditions = [TRUE if _holds(one, known) else one for one in self._conditions]
+        types = frozenset[str]().union(*map(_known_types, known))
+        conditions = [_asked(_applies(rule, types), known) for rule in self._rules]
         self.nodes: tuple[Node, ...] = tuple(dict.fromkeys(one for one in conditions if one not in (TRUE, FALSE)))
         places = {node: index for index, node in enumerate(self.nodes)}
         self._of: list[int | bool] = [places.get(condition, condition == TRUE) for condition in conditions]
@@ -255,7 +295,7 @@ class RowFilters:
         if not self.nodes:
             return self
         found = RowFilters.__new__(RowFilters)
-        found._access, found._conditions, found._masks = self._access, self._conditions, self._masks
+        found._access, found._rules, found._masks = self._access, self._rules, self._masks
         found._ask(where.items if isinstance(where, And) else (where,))
         return found
 

@@ -12,11 +12,11 @@ from broker.core import times
 from broker.core.access import Access
 from broker.core.errors import BadRequestData, NgsiLdError, ResourceNotFound
 from broker.core.match import Meta, matches
-from broker.core.narrow import AttrMask, narrow
+from broker.core.narrow import AttrMask, narrow, types_only
 from broker.core.query import Node, Query
 from broker.ops.alive import alive, alive_joined
 from broker.ops.masks import RowMasks
-from broker.ops.sight import guessable, sight, types_only
+from broker.ops.sight import guessable, sight
 from broker.ops.view import Joined, View, split
 from broker.store.observed import note
 from broker.store.pages import Statement, collation_of, page, rows_by_id, statement

@@ -16,12 +16,12 @@ import orjson
 from broker.core import segments
 from broker.core.access import Access
 from broker.core.match import Meta, matches
-from broker.core.narrow import AttrMask, RowFilters, row_filters
+from broker.core.narrow import AttrMask, RowFilters, row_filters, types_only
 from broker.core.query import And, AnyAttr, Compare, Exists, GeoRel, Matches, Node, Not, Or, TypeIs
 from broker.core.terms import system_time
 from broker.ops.view import SEPARATOR, split
 
-__all__ = ["Sight", "guessable", "sight", "types_only"]
+__all__ = ["Sight", "guessable", "sight"]
 
 _MAX_TYPES = 4096
 _MAX_SIGHTS = 1024
@@ -113,15 +113,6 @@ def _attrs(node: Node) -> frozenset[str] | None:
         return None
     found = [_attrs(item) for item in items]
     return None if None in found else frozenset(name for names in found for name in names or ())
-
-
-def types_only(node: Node) -> bool:
-    """Say whether a condition looks at nothing but types."""
-    if isinstance(node, TypeIs):
-        return True
-    if isinstance(node, And | Or):
-        return all(types_only(item) for item in node.items)
-    return isinstance(node, Not) and types_only(node.item)
 
 
 def guessable(node: Node) -> bool:

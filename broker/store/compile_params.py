@@ -39,6 +39,14 @@ class Params:
         """Return an array of texts."""
         return self._add("text[]", tuple(values), list(values))
 
+    def json(self, value: str) -> str:
+        """Return a JSON value, from its text: read once, where a cast of a text would be read for every row."""
+        return self._add("jsonb", value, value)
+
+    def jsons(self, values: Sequence[str]) -> str:
+        """Return an array of JSON values, from their texts."""
+        return self._add("jsonb[]", tuple(values), list(values))
+
     def number(self, value: float) -> str:
         """Return a double."""
         return self._add("float8", float(value), float(value))

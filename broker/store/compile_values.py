@@ -42,11 +42,11 @@ class Tests:
         wanted = equals(self.path, operand)
         tests: list[Test] = []
         if len(wanted.plain) == 1:
-            one = self.params.text(wanted.plain[0])
-            tests.append(lambda value: f"{value} = ({one})::jsonb")
+            one = self.params.json(wanted.plain[0])
+            tests.append(lambda value: f"{value} = {one}")
         elif wanted.plain:
-            any_of = self.params.texts(wanted.plain)
-            tests.append(lambda value: f"{value} = ANY(({any_of})::jsonb[])")
+            any_of = self.params.jsons(wanted.plain)
+            tests.append(lambda value: f"{value} = ANY({any_of})")
         for kind, texts in wanted.temporal.items():
             tests.extend(self._between_instants(kind, text, text) for text in texts)
         return (lambda value: f"({' OR '.join(test(value) for test in tests)})") if tests else None
@@ -77,7 +77,7 @@ class Tests:
     def _json(self, literal: object) -> str:
         if not isinstance(literal, Number | Text | Boolean | Uri):
             raise TypeError(f"{literal!r} has no JSON form")
-        return f"({self.params.text(json_of(literal))})::jsonb"
+        return self.params.json(json_of(literal))
 
     # ---- instants: first the strings around them, which an index finds, then the exact order
 
@@ -102,7 +102,7 @@ class Tests:
 
     def _second(self, kind: str, text: str, end: str) -> str:
         """Return the string of the instant's whole second, or one after all texts of that second."""
-        return f"({self.params.text(json.dumps(text[: _WHOLE[kind]] + end))})::jsonb"
+        return self.params.json(json.dumps(text[: _WHOLE[kind]] + end))
 
 
 def _text(value: str) -> str:

@@ -27,7 +27,7 @@ from policies.agreements.terms import ContextError, Terms, read_context
 from policies.agreements.written import ACTION_OF_KIND
 from policies.domains import CityFileError, Domain, complaints
 
-__all__ = ["Admitted", "admit", "admit_document", "digest", "domain_types", "read"]
+__all__ = ["Admitted", "admit", "admit_document", "digest", "domain_types", "idle", "read"]
 
 T = TypeVar("T")
 _TAG = re.compile(r"\[([A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*)\]")
@@ -65,6 +65,20 @@ def _checked(source: object, name: str) -> Agreement:
         return Agreement.model_validate(source)
     except ValidationError as error:
         raise complaints(error, name, hint(error)) from error
+
+
+def idle(agreement: Agreement) -> list[str]:
+    """Say which members are right and yet change nothing, each with what to do; nothing is wrong with the agreement."""
+    found: list[str] = []
+    for kind, rules in (("permission", agreement.permission), ("prohibition", agreement.prohibition)):
+        for number, rule in enumerate(rules):
+            actions = {rule.action} if isinstance(rule.action, str) else set(rule.action)
+            if rule.target.window is not None and not actions & {"temporal", "aggregate"}:
+                found.append(
+                    f"{kind}.{number}.target.window: narrows what histories show, and this rule's action is "
+                    f"{', '.join(sorted(actions))}; add temporal or aggregate, or leave it out"
+                )
+    return found
 
 
 def domain_types(domain: Domain, terms: Terms) -> list[str]:

@@ -11,6 +11,7 @@ __all__ = ["MUTANTS", "Mutant"]
 
 MEMORY = ("tests/oracle/test_in_memory.py",)
 HTTP = ("tests/oracle/test_oracle.py",)
+SQL = ("tests/broker/store/test_compile.py",)
 TRUST, KEYS = "tests/policies/test_trust.py", "tests/policies/test_access_keys.py"
 DOOR = ("tests/broker/http/test_governance.py::test_403_names_reason_and_where_to_apply",)
 LATER = ("tests/conformance/test_policy_twins.py::test_a_later_change_of_a_hidden_attribute_leaves_no_trace",)
@@ -48,6 +49,7 @@ _DISCOVERY = "broker/ops/discovery.py"
 _RENDER = "broker/http/render.py"
 _FEATURES = "broker/http/features.py"
 _ENTITIES = "broker/ops/entities.py"
+_MASKS = "broker/ops/masks.py"
 _ROUTES = "broker/http/routes/entities.py"
 _GUARD = "broker/ops/authorise.py"
 _DEPS = "broker/http/deps.py"
@@ -82,7 +84,7 @@ MUTANTS: tuple[Mutant, ...] = (
         MEMORY,
     ),
     Mutant(_NARROW, "if name not in other))", "if name in other))", MEMORY),
-    Mutant(_NARROW, "if rule.types is None or rule.types & known:", "if True:", MEMORY),
+    Mutant(_NARROW, "if rule.types is None or not rule.types.isdisjoint(known):", "if True:", MEMORY),
     Mutant(_NARROW, "for one in sorted(rule.types)), rule.filter))", "for one in sorted(rule.types)), TRUE))", MEMORY),
     Mutant(_NARROW, "for one in access.prohibitions if one.attrs == ALL)", "for one in access.prohibitions)", MEMORY),
     Mutant(_NARROW, "return _all_of((granted, _not(hidden)))", "return granted", MEMORY),
@@ -125,7 +127,9 @@ MUTANTS: tuple[Mutant, ...] = (
         MEMORY,
     ),
     Mutant(_SIGHT, "key = types, *needed", "key = (types,)", MEMORY),
-    Mutant(_SIGHT, "isinstance(node, Not) and types_only(node.item)", "True", MEMORY),
+    Mutant(_NARROW, "isinstance(node, Not) and types_only(node.item)", "True", MEMORY),
+    Mutant(_NARROW, "return Or((Not(_any_of(others)), condition))", "return Or((_any_of(others), condition))", SQL),
+    Mutant(_MASKS, "if keys and keys.count(keys[0]) == len(keys):", "if keys:", HTTP),
     Mutant(
         _SIGHT,
         "return None if None in found else ",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -65,6 +66,25 @@ def test_an_agreement_is_checked_and_what_is_no_part_of_it_named(tmp_path: Path)
     assert (code, out) == (1, "")
     assert "obligation: not part of the profile" in err
     assert "permission.0.target.colour: unknown member" in err
+
+
+def test_lint_notes_what_changes_nothing(pg: Database, tmp_path: Path) -> None:
+    env, file = environment(pg, tmp_path), tmp_path / "windowed.jsonld"
+    written = json.loads((ROOT / "city" / "agreements" / "rideflow-mobility.jsonld").read_text())
+    shutil.copy(ROOT / "city" / "context.jsonld", tmp_path)
+    written["@context"][2] = "context.jsonld"
+    rule = written["permission"][0]
+    rule["target"]["window"] = {"max_age": "P30D"}
+    for action, noted in (("read", True), (["publish", "read"], True), (["read", "temporal"], False)):
+        rule["action"] = action
+        if "publish" in action:
+            rule["target"]["feeds"] = ["test-feed"]
+        else:
+            rule["target"].pop("feeds", None)
+        file.write_text(json.dumps(written))
+        code, out, err = run(env, "agreement", "lint", str(file))
+        assert (code, "window" in out) == (0, True), err
+        assert ("permission.0.target.window: narrows what histories show" in err) is noted
 
 
 def test_folder_into_force_and_sealed(pg: Database, tmp_path: Path) -> None:
