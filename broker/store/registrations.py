@@ -38,15 +38,19 @@ __all__ = [
     "delete",
     "due",
     "every",
+    "guard",
+    "info_rows",
     "insert",
     "lock",
     "one",
     "page",
     "purge",
+    "read",
     "replace",
     "revision",
     "settle",
     "stored",
+    "written",
 ]
 
 _SQL = load("registrations")
@@ -87,6 +91,11 @@ async def insert(conn: Conn, tenant: str, stored: Stored) -> bool:
         return False
     await _changed(conn, tenant, None, stored)
     return True
+
+
+async def guard(conn: Conn, tenant: str) -> None:
+    """Let no other registration of the tenant be written until the transaction ends."""
+    await conn.execute(_SQL["guard"], tenant)
 
 
 async def replace(conn: Conn, tenant: str, was: Stored, now: Stored) -> None:
@@ -145,7 +154,7 @@ async def revision(conn: Conn, schema: str) -> int:
 async def claim(conn: Conn, limit: int) -> list[Changed]:
     """Return changes that nobody has claimed, the oldest first, locked until the transaction ends."""
     return [
-        Changed(row["seq"], row["tenant"], row["registration"], _read(row["was"]), _read(row["now"]), row["at"])
+        Changed(row["seq"], row["tenant"], row["registration"], read(row["was"]), read(row["now"]), row["at"])
         for row in await conn.fetch(_SQL["claim"], limit)
     ]
 
@@ -189,11 +198,11 @@ async def _insert(conn: Conn, stored: Stored) -> bool:
     )
     if row is None:
         return False
-    await conn.execute(_SQL["insert_info"], stored.id, orjson.dumps(_info(one)).decode())
+    await conn.execute(_SQL["insert_info"], stored.id, orjson.dumps(info_rows(one)).decode())
     return True
 
 
-def _info(one: Registration) -> list[dict[str, Any]]:
+def info_rows(one: Registration) -> list[dict[str, Any]]:
     """Give the rows of registration_info."""
     found: list[dict[str, Any]] = []
     for info in one.information:
@@ -217,10 +226,11 @@ async def _changed(conn: Conn, tenant: str, was: Stored | None, now: Stored | No
     one = now or was
     if one is None:
         raise ValueError("a change is of something")
-    await conn.execute(_SQL["changed"], tenant, one.id, _written(was), _written(now), at or one.modified_at)
+    await conn.execute(_SQL["changed"], tenant, one.id, written(was), written(now), at or one.modified_at)
 
 
-def _written(stored: Stored | None) -> str | None:
+def written(stored: Stored | None) -> str | None:
+    """Write a registration as one text."""
     if stored is None:
         return None
     moments = {
@@ -231,7 +241,8 @@ def _written(stored: Stored | None) -> str | None:
     return orjson.dumps({"id": stored.id, "doc": stored.doc, "party": stored.party, **moments}).decode()
 
 
-def _read(text: str | None) -> Stored | None:
+def read(text: str | None) -> Stored | None:
+    """Read what `written` wrote."""
     if text is None:
         return None
     found = orjson.loads(text)
