@@ -65,7 +65,10 @@ class CsourceSender:
         else:
             headers["Link"] = f'<{context}>; rel="{_CONTEXT_REL}"; type="application/ld+json"'
         headers.update(one.base.endpoint.headers)
-        return await self._client.post(one.base.endpoint.uri, orjson.dumps(body), headers, one.base.endpoint.timeout_s)
+        answer = await self._client.post(
+            one.base.endpoint.uri, orjson.dumps(body), headers, one.base.endpoint.timeout_s
+        )
+        return Sent(answer, until=None if told.first or one.every is None else state.at + one.every)
 
     async def _subscription(self, debt: Debt, told: Told) -> CsourceSubscription:
         await self._book.fresh()

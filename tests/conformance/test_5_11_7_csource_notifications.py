@@ -110,7 +110,7 @@ async def test_from_registrations_to_notifications(api: Api, notifying: Worker, 
     assert first.body["notifiedAt"].endswith("Z")
 
     async def counted() -> bool:
-        return (await api.get(f"{_SUBSCRIPTIONS}/{_ID}")).json["notification"].get("timesSent") == 5
+        return bool((await api.get(f"{_SUBSCRIPTIONS}/{_ID}")).json["notification"].get("timesSent") == 5)
 
     await until(counted)
     shown = (await api.get(f"{_SUBSCRIPTIONS}/{_ID}")).json["notification"]
@@ -144,7 +144,7 @@ async def test_a_failing_receiver_is_told_of_in_the_subscription(api: Api, notif
     assert await _ld(api, "POST", _REGISTRATIONS, _registration()) == 201
 
     async def failed() -> bool:
-        return (await api.get(f"{_SUBSCRIPTIONS}/{_ID}")).json["notification"].get("status") == "failed"
+        return bool((await api.get(f"{_SUBSCRIPTIONS}/{_ID}")).json["notification"].get("status") == "failed")
 
     await until(failed, timeout_s=60)
     shown = (await api.get(f"{_SUBSCRIPTIONS}/{_ID}")).json["notification"]
