@@ -18,6 +18,7 @@ from broker.core.query import TRUE, And, IdIn, IdPattern, Node, Or, TypeIs
 
 __all__ = [
     "DEFAULT_TRIGGERS",
+    "SHORTEST_S",
     "TRIGGERS",
     "Endpoint",
     "Format",
@@ -44,6 +45,8 @@ TRIGGERS: Final[tuple[Trigger, ...]] = (
     "attributeDeleted",
 )
 DEFAULT_TRIGGERS: Final[frozenset[Trigger]] = frozenset({"attributeCreated", "attributeUpdated"})
+SHORTEST_S: Final = 1.0
+"""A shorter `timeInterval` is heeded as this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,10 @@ class Subscriber:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A subscription in expanded form. No selector: any entity. `watched` None: any attribute. Times are canonical."""
+    """A subscription in expanded form. No selector: any entity. `watched` None: any attribute. Times are canonical.
+
+    `interval_s`: it is told periodically what matches, and not of changes (5.8.6).
+    """
 
     id: str
     tenant: str
@@ -103,6 +109,15 @@ class Subscription:
     expires_at: str | None = None
     active: bool = True
     triggers: frozenset[Trigger] = field(default=DEFAULT_TRIGGERS)
+    interval_s: float | None = None
+
+    @property
+    def condition(self) -> Node:
+        """The condition on an entity: its selectors, q, geoQ and scopeQ."""
+        chosen = tuple(selector.node for selector in self.selectors)
+        if not chosen:
+            return self.where
+        return And((chosen[0] if len(chosen) == 1 else Or(chosen), self.where))
 
     def status(self, now: str) -> Literal["active", "paused", "expired"]:
         """Return the status at an instant (5.2.12, output only)."""
@@ -112,12 +127,14 @@ class Subscription:
 
 
 class Index:
-    """The subscriptions of one tenant, found by entity type and watched attribute."""
+    """The subscriptions of one tenant; those that changes fire are found by entity type and watched attribute."""
 
     def __init__(self, subscriptions: Iterable[Subscription]) -> None:
         self.by_id = {one.id: one for one in subscriptions}
         self._keyed: dict[tuple[str, str], list[Subscription]] = {}
         for one in self.by_id.values():
+            if one.interval_s is not None:
+                continue
             for type_ in _types(one):
                 for attr in one.watched or ("",):
                     self._keyed.setdefault((type_, attr), []).append(one)

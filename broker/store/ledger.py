@@ -1,6 +1,7 @@
 """The ledger of notifications: what is owed, its tries and its outcome.
 
-At any time, in any transaction: due = delivered + dead + waiting rows, per subscription and in sum.
+At any time, in any transaction: due = delivered + dead + waiting rows, per subscription and in sum. What a periodic
+subscription is owed (`broker.store.beats`) has a version below 0 and tells of no change.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ __all__ = [
     "overdue",
     "owe",
     "purge",
+    "purge_beats",
     "revisions",
     "settle",
     "states",
@@ -66,7 +68,11 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Debt:
-    """A notification that waits. `name`: the UUID that it is sent under."""
+    """A notification that waits. `name`: the UUID that it is sent under.
+
+    A periodic one has the instant at which it was due (us since 1970, negative) as version, and as entity the one
+    after which its page begins.
+    """
 
     id: int
     name: str
@@ -78,10 +84,18 @@ class Debt:
     due_at: datetime | None = None
     retry_at: datetime | None = None
 
+    @property
+    def periodic(self) -> bool:
+        """Say whether it is one of a periodic subscription."""
+        return self.version < 0
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a try came to. `sent`: the receiver was called. Still `waiting`: it is tried again at `retry_at`."""
+    """What a try came to. `sent`: the receiver was called. Still `waiting`: it is tried again at `retry_at`.
+
+    `rest`: of a periodic notification, after which entity the next page begins; None if there is none.
+    """
 
     id: int
     tenant: str
@@ -92,6 +106,7 @@ class Outcome:
     at: datetime
     retry_at: datetime | None = None
     error: str | None = None
+    rest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +192,14 @@ async def states(conn: Conn, keys: Sequence[ChangeKey]) -> dict[ChangeKey, State
     return {(row["tenant"], row["entity"], row["version"]): State(*row) for row in rows}
 
 
-async def settle(conn: Conn, outcomes: Sequence[Outcome]) -> None:
-    """Record what tries came to, in one transaction with the sums; what is settled already stays as it is."""
+async def settle(conn: Conn, outcomes: Sequence[Outcome]) -> list[Debt]:
+    """Record what tries came to, in one transaction with the sums; what is settled already stays as it is.
+
+    Return the next pages that follow, entered.
+    """
     await _lock(conn, [(o.tenant, o.subscription) for o in outcomes])
+    pages = [(o.id, o.rest) for o in outcomes if o.rest is not None]
+    follow = await conn.fetch(_SQL["follow"], [p[0] for p in pages], [p[1] for p in pages]) if pages else ()
     rows = await conn.fetch(
         _SQL["settle"],
         [o.id for o in outcomes],
@@ -191,6 +211,7 @@ async def settle(conn: Conn, outcomes: Sequence[Outcome]) -> None:
         [o.at for o in outcomes],
     )
     await _forget(conn, [(row["tenant"], row["entity"], row["version"]) for row in rows])
+    return [Debt(*row) for row in follow]
 
 
 async def totals(conn: Conn, tenant: str, subscriptions: Sequence[str]) -> dict[str, Totals]:
@@ -209,6 +230,11 @@ async def balance(conn: Conn) -> Balance:
 async def purge(conn: Conn, before: datetime, limit: int) -> int:
     """Drop settled rows older than `before`, at most `limit`; the sums stay. Return how many."""
     return int((await conn.execute(_SQL["purge"], before, limit)).rpartition(" ")[2])
+
+
+async def purge_beats(conn: Conn, before: datetime, limit: int) -> int:
+    """Drop settled rows of periodic subscriptions as `purge` does."""
+    return int((await conn.execute(_SQL["purge_beats"], before, limit)).rpartition(" ")[2])
 
 
 async def _lock(conn: Conn, subscriptions: Sequence[tuple[str, str]]) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from broker.store.named import load
 from broker.store.pool import Conn
 
-__all__ = ["Advance", "Fenced", "Position", "advance", "claim", "owns", "positions"]
+__all__ = ["Advance", "Fenced", "Position", "advance", "claim", "hold", "owns", "positions"]
 
 _SQL = load("offsets")
 
@@ -71,6 +71,15 @@ async def owns(conn: Conn, consumer: str, owner: str, claims: Sequence[tuple[str
         _SQL["owns"], consumer, owner, [c[0] for c in claims], [c[1] for c in claims], [c[2] for c in claims]
     )
     return bool(held == len(claims))
+
+
+async def hold(conn: Conn, consumer: str, owner: str, claims: Sequence[tuple[str, int, int]]) -> None:
+    """Keep others from claiming these (topic, partition, generation) until the transaction ends; Fenced if one has."""
+    held = await conn.fetch(
+        _SQL["hold"], consumer, owner, [c[0] for c in claims], [c[1] for c in claims], [c[2] for c in claims]
+    )
+    if len(held) != len(claims):
+        raise Fenced(f"{consumer}: {len(held)} of {len(claims)} partitions are still held")
 
 
 async def positions(conn: Conn, consumer: str) -> dict[tuple[str, int], int]:

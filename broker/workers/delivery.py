@@ -25,7 +25,7 @@ from broker.store.ledger import Debt, Outcome, State
 from broker.store.pool import Pool
 from policies import EngineUnavailable
 
-__all__ = ["Delivery", "Limits", "Send", "Withheld"]
+__all__ = ["Delivery", "Limits", "Send", "Sent", "Withheld"]
 
 _log = structlog.get_logger(__name__)
 _SENT = Counter("datapolis_notify_tries", "Calls of receivers, by outcome", ["outcome"])
@@ -39,8 +39,17 @@ class Withheld(Exception):
     """The notification may not or need not be sent any more; the text says why."""
 
 
-Send = Callable[[Debt, State], Awaitable[Answer]]
-"""Render and send one notification. Raises Withheld, EngineUnavailable."""
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What the receiver answered. `rest`: after which entity the next page begins. `until`: no try later than that."""
+
+    answer: Answer
+    rest: str | None = None
+    until: datetime | None = None
+
+
+Send = Callable[[Debt, State | None], Awaitable[Sent]]
+"""Render and send one notification; periodic ones have no state. Raises Withheld, EngineUnavailable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,15 +265,11 @@ class Delivery:
             del line.queues[debt.entity]
 
     async def _try(self, line: _Line, debt: Debt) -> Outcome | None:
-        key = (debt.tenant, debt.entity, debt.version)
-        state = self._states.get(key)
-        if state is None:
-            async with self._pool.lend(None) as conn:
-                state = (await ledger.states(conn, [key])).get(key)
-        if state is None:
+        state = None if debt.periodic else await self._state(debt)
+        if state is None and not debt.periodic:
             return self._outcome(debt, "dead", False, "the change is not kept any more")
         try:
-            answer = await self._send(debt, state)
+            sent = await self._send(debt, state)
         except Withheld as reason:
             _SENT.labels("withheld").inc()
             return self._outcome(debt, "dead", False, str(reason))
@@ -274,14 +279,24 @@ class Delivery:
             # One notification that cannot be made must not hold up its entity for ever: it is tried again, then dead.
             _log.exception("notify.unmade", tenant=debt.tenant, subscription=debt.subscription, entity=debt.entity)
             answer = Answer(500, f"{type(error).__name__}: {error}"[:300])
-        if answer.ok:
+            # What is periodic will be tried anew by itself.
+            sent = Sent(answer, until=datetime.now(UTC) if debt.periodic else None)
+        if sent.answer.ok:
             line.failures, line.open_at = 0, 0.0
             _SENT.labels("delivered").inc()
-            return self._outcome(debt, "delivered", True, None)
-        return self._failed(line, debt, answer)
+            return replace(self._outcome(debt, "delivered", True, None), rest=sent.rest)
+        return self._failed(line, debt, sent)
 
-    def _failed(self, line: _Line, debt: Debt, answer: Answer) -> Outcome:
-        limits = self._limits
+    async def _state(self, debt: Debt) -> State | None:
+        key = (debt.tenant, debt.entity, debt.version)
+        found = self._states.get(key)
+        if found is None:
+            async with self._pool.lend(None) as conn:
+                found = (await ledger.states(conn, [key])).get(key)
+        return found
+
+    def _failed(self, line: _Line, debt: Debt, sent: Sent) -> Outcome:
+        limits, answer = self._limits, sent.answer
         _SENT.labels("failed").inc()
         _log.info("notify.failed", tenant=debt.tenant, subscription=debt.subscription, reason=answer.error)
         if answer.status is None or answer.status >= 500 or answer.status == 429:
@@ -290,11 +305,13 @@ class Delivery:
         else:
             line.failures, line.open_at = 0, 0.0
         now = datetime.now(UTC)
-        if debt.tries + 1 >= limits.tries or (
-            debt.due_at is not None and (now - debt.due_at).total_seconds() > limits.age_s
+        retry_at = now + timedelta(seconds=limits.back_off_s(debt.tries + 1))
+        if (
+            debt.tries + 1 >= limits.tries
+            or (debt.due_at is not None and (now - debt.due_at).total_seconds() > limits.age_s)
+            or (sent.until is not None and retry_at > sent.until)
         ):
             return self._outcome(debt, "dead", True, answer.error)
-        retry_at = now + timedelta(seconds=limits.back_off_s(debt.tries + 1))
         return self._outcome(debt, "waiting", True, answer.error, retry_at)
 
     def _outcome(
@@ -320,7 +337,7 @@ class Delivery:
             group, self._outcomes = self._outcomes, []
             try:
                 async with self._pool.tx(None) as conn:
-                    await ledger.settle(conn, [outcome for outcome, _ in group])
+                    pages = await ledger.settle(conn, [outcome for outcome, _ in group])
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
                 _log.warning("notify.settle", reason=repr(error))
                 self._outcomes = group + self._outcomes
@@ -330,6 +347,7 @@ class Delivery:
             for _, done in group:
                 if not done.done():
                     done.set_result(None)
+            self.add(pages, ())
 
     async def _age(self) -> None:
         """Settle, once a minute, what has waited too long: a receiver that is gone for good gets no more tries."""

@@ -27,6 +27,8 @@ _EXPIRED = Counter("datapolis_expired_entities", "Entities removed because their
 _EXPIRED_ATTRIBUTES = Counter("datapolis_expired_attributes", "Entities that lost attributes whose time was over")
 _EXPIRED_SOURCES = Counter("datapolis_expired_registrations", "Registrations removed because their time was over")
 
+_KEEP_BEATS = timedelta(hours=1)
+
 
 class Expiry:
     """Runs until `stop` is set."""
@@ -57,6 +59,7 @@ class Expiry:
         async with self._pool.lend(None) as conn:
             schemas = await admission.schemas(conn)
             await ledger.purge(conn, now - self._keep, 10 * self._limit)
+            await ledger.purge_beats(conn, now - _KEEP_BEATS, 10 * self._limit)
             await registrations.purge(conn, now - self._keep)
         return sum([await self._tenant(tenant, schema, now) for tenant, schema in schemas.items()])
 

@@ -11,6 +11,9 @@ version is never stored without its event), and the batch waits for them. An ent
 row is younger than everything up to the topic's end can only be a repeat of changes that were consumed before; its
 events are dropped.
 
+What periodic subscriptions are owed (5.8.6) is entered by whichever notifier finds them due (`broker.store.beats`), for
+one of its own partitions, and delivered like everything else.
+
 A subscriber sees a change if the entity is visible to it before and after, and triggers, `q` and data are taken from
 the visible attributes only. The ledger keeps both states until the notification is settled, because access is decided
 anew at delivery, when an agreement may have ended.
@@ -23,6 +26,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from zlib import crc32
 
 import asyncpg
 import orjson
@@ -39,7 +43,7 @@ from broker.core.entity import Doc
 from broker.core.narrow import AttrMask, mask
 from broker.core.subscription import Index, Subscription, fires, redo, undo
 from broker.ops.subscriptions import compiled
-from broker.store import ledger, offsets, outbox, subscriptions
+from broker.store import beats, ledger, offsets, outbox, subscriptions
 from broker.store.ledger import Due, State
 from broker.store.offsets import Fenced
 from broker.store.pool import Pool
@@ -106,6 +110,9 @@ class Book:
 
 _EMPTY = Index(())
 _FRESH_S = 0.25
+_LOOK_S = 1.0
+"""Pause between looks for periodic subscriptions. No interval is shorter, so none is overlooked."""
+_BEATS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +145,7 @@ class Notifier:
         self._delivery = delivery
         self._limit = limit
         self._wait_s = wait_s
+        self._look_at = 0.0
         self.ready = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -175,10 +183,32 @@ class Notifier:
             if consumer.generation != generation:
                 generation = consumer.generation
                 await self._delivery.own({partition for _, partition in consumer.held})
+            await self._beat(consumer)
             batch = await consumer.fetch(self._limit, self._wait_s)
             _LAG.set(consumer.lag())
             if batch.messages:
                 await self._take(consumer, batch)
+
+    async def _beat(self, consumer: Consumer) -> None:
+        """Enter what periodic subscriptions are owed now, if it is time to look."""
+        if time.monotonic() < self._look_at or not consumer.held:
+            return
+        async with self._pool.lend(None) as conn:
+            pause_s = await beats.pause(conn)
+        if pause_s is None or pause_s > 0:
+            self._look_at = time.monotonic() + min(pause_s or _LOOK_S, _LOOK_S)
+            return
+        held = sorted((topic, partition, at.generation) for (topic, partition), at in consumer.held.items())
+
+        def partition_of(subscription: str) -> int:
+            return held[crc32(subscription.encode()) % len(held)][1]
+
+        if held:
+            async with self._pool.tx(None) as conn:
+                await offsets.hold(conn, self._source.consumer, self._source.owner, held)
+                debts = await beats.enter(conn, partition_of, _BEATS)
+            _DUE.inc(len(debts))
+            self._delivery.add(debts, ())
 
     async def _take(self, consumer: Consumer, batch: Batch) -> None:
         await self._book.refresh()

@@ -1,20 +1,31 @@
-"""One notification: decided anew, rendered for its subscriber, sent (CIM 009 V1.9.1, 5.3.1, 5.8.6, 6.3.8)."""
+"""One notification: decided anew, rendered for its subscriber, sent (CIM 009 V1.9.1, 5.3.1, 5.8.6, 6.3.8).
+
+One of a change shows the entity as the change left it. A periodic one is a query, asked with the subscriber's access as
+any query is when it is sent: a page of what matches, and where the next page begins.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import orjson
 
 from broker.core import times
 from broker.core.entity import Doc
+from broker.core.query import Query
+from broker.core.segments import doc as document
 from broker.core.subscription import Subscription
 from broker.ld.contexts import Contexts
 from broker.ld.internal import to_external
+from broker.ops.entities import page_query, query_entities
+from broker.ops.view import Joined, View
 from broker.remote.client import Answer, Client
 from broker.store.ledger import Debt, State
-from broker.workers.delivery import Withheld
+from broker.store.pool import Pool
+from broker.workers.delivery import Sent, Withheld
 from broker.workers.notifier import AccessOf, Book, shown, visible
 from ontologies import load
 
@@ -26,19 +37,33 @@ _CONTEXT_REL = "http://www.w3.org/ns/json-ld#context"
 class Sender:
     """Sends notifications for the subscriptions in a book."""
 
-    def __init__(self, book: Book, client: Client, access: AccessOf, contexts: Contexts) -> None:
+    def __init__(
+        self, pool: Pool, book: Book, client: Client, access: AccessOf, contexts: Contexts, *, page: int = 500
+    ) -> None:
+        self._pool = pool
         self._book = book
         self._client = client
         self._access = access
         self._contexts = contexts
+        self._page = page
 
-    async def send(self, debt: Debt, state: State) -> Answer:
+    async def send(self, debt: Debt, state: State | None) -> Sent:
         """Send one notification. Raises Withheld if it may not or need not be sent any more, EngineUnavailable."""
         subscription = await self._subscription(debt)
-        doc = await self._visible(subscription, state)
+        if state is not None:
+            return Sent(await self._post(subscription, debt, [await self._visible(subscription, state)]))
+        if subscription.interval_s is None:
+            raise Withheld("the subscription is not periodic any more")
+        docs, more = await self._matching(subscription, debt)
+        answer = await self._post(subscription, debt, docs)
+        return Sent(answer, docs[-1]["id"] if more else None, _next(debt, subscription.interval_s))
+
+    async def _post(self, subscription: Subscription, debt: Debt, docs: Sequence[Doc]) -> Answer:
         context = subscription.context or load.CORE_CONTEXT
         active = await self._contexts.resolve(context)
-        body = notification(subscription, debt, to_external(doc, active, subscription.format))
+        body = notification(
+            subscription, debt, [to_external(_chosen(doc, subscription), active, subscription.format) for doc in docs]
+        )
         headers = {"Content-Type": subscription.endpoint.accept, "NGSILD-Tenant": subscription.tenant}
         if subscription.tenant == "default":
             del headers["NGSILD-Tenant"]
@@ -69,22 +94,55 @@ class Sender:
         masks = None if access is None else visible(before, after, access)
         if masks is None:
             raise Withheld("the subscriber may not see the entity any more")
-        doc = shown(after, masks[-1])
-        if subscription.attributes is not None:
-            wanted = {"id", "type", "scope", *subscription.attributes}
-            doc = {name: value for name, value in doc.items() if name in wanted}
-        return doc
+        return shown(after, masks[-1])
+
+    async def _matching(self, subscription: Subscription, debt: Debt) -> tuple[list[Doc], bool]:
+        """Query the page of a periodic notification with the access of this instant; say whether there are more."""
+        access = await self._access(subscription)
+        if access is None:
+            raise Withheld("the subscriber may not see anything any more")
+        query = Query(subscription.condition, limit=self._page, after=debt.entity or None)
+        try:
+            found = await query_entities(
+                self._pool, self._book.schemas[debt.tenant], page_query(access, query, sys_attrs=False)
+            )
+        except (asyncpg.QueryCanceledError, asyncpg.DataError) as error:
+            # The same query would fail again at once; the next interval is early enough.
+            raise Withheld(f"the query failed: {error}") from error
+        docs = [_document(view) for view in found.views()]
+        if not docs:
+            raise Withheld("no entity matches")
+        return docs, found.more
 
 
-def notification(subscription: Subscription, debt: Debt, entity: dict[str, Any]) -> dict[str, Any]:
+def notification(subscription: Subscription, debt: Debt, entities: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Build the Notification (5.3.1). Its id is the same at every try, so that a receiver can tell repeats."""
     return {
         "id": f"urn:ngsi-ld:Notification:{debt.name}",
         "type": "Notification",
         "subscriptionId": subscription.id,
         "notifiedAt": times.shown(_now()),
-        "data": [entity],
+        "data": list(entities),
     }
+
+
+def _chosen(doc: Doc, subscription: Subscription) -> Doc:
+    if subscription.attributes is None:
+        return doc
+    wanted = {"id", "type", "scope", *subscription.attributes}
+    return {name: value for name, value in doc.items() if name in wanted}
+
+
+def _document(found: View | Joined) -> Doc:
+    view = found.view() if isinstance(found, Joined) else found
+    return shown(document(view.id, view.types, view.scopes, view.names, view.segs), view.mask)
+
+
+def _next(debt: Debt, interval_s: float) -> datetime:
+    """Return when the interval ends that is running now, counted from when the notification was due."""
+    due = datetime.fromtimestamp(-debt.version / 1_000_000, UTC)
+    passed = (datetime.now(UTC) - due).total_seconds()
+    return due + timedelta(seconds=interval_s * (passed // interval_s + 1))
 
 
 def _now() -> str:

@@ -154,7 +154,7 @@ async def _notify(settings: WorkerSettings, policy: PolicySettings, pool: Pool, 
     book = Book(pool)
     access = _access(trust)
     contexts = Contexts(client.session, ContextStorage(pool, settings.broker_url), _city_context(settings))
-    sender = Sender(book, client, access, contexts)
+    sender = Sender(pool, book, client, access, contexts, page=settings.notify_page)
     limits = Limits(
         calls=settings.notify_calls,
         calls_per_line=settings.notify_calls_each,

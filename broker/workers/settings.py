@@ -36,6 +36,9 @@ class WorkerSettings(BrokerSettings):
     notify_longest_s: float = Field(default=600.0, gt=0, description="longest back-off")
     notify_calls: int = Field(default=256, ge=1, description="calls under way, over all receivers")
     notify_calls_each: int = Field(default=8, ge=1, description="calls under way to one subscription's receiver")
+    notify_page: int = Field(
+        default=500, ge=1, le=1000, description="most entities of one periodic notification; more go in further ones"
+    )
     expire_every_s: float = Field(default=1.0, gt=0, description="pause between sweeps for what has expired")
     months_every_s: float = Field(default=600.0, gt=0, description="pause between looks at history's partitions")
 

@@ -70,6 +70,21 @@ WITH outcome AS (
 )
 SELECT DISTINCT tenant, entity, version FROM changed WHERE status <> 'waiting'
 
+-- name: follow
+WITH fresh AS (
+    INSERT INTO broker.ledger (tenant, subscription, entity, version, partition)
+    SELECT l.tenant, l.subscription, n.entity, l.version, l.partition
+    FROM unnest($1::bigint[], $2::text[]) AS n (id, entity)
+    JOIN broker.ledger AS l ON l.id = n.id AND l.status = 'waiting'
+    ON CONFLICT (tenant, subscription, entity, version) DO NOTHING
+    RETURNING id, name, tenant, subscription, entity, version
+), sums AS (
+    UPDATE broker.ledger_totals AS t SET due = t.due + f.due
+    FROM (SELECT tenant, subscription, count(*) AS due FROM fresh GROUP BY tenant, subscription) AS f
+    WHERE t.tenant = f.tenant AND t.subscription = f.subscription
+)
+SELECT id, name::text, tenant, subscription, entity, version FROM fresh ORDER BY id
+
 -- name: lock_totals
 SELECT FROM broker.ledger_totals AS t
 JOIN (SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS u (tenant, subscription)) AS n
@@ -100,4 +115,10 @@ FROM broker.ledger_totals
 -- name: purge
 DELETE FROM broker.ledger WHERE id IN (
     SELECT id FROM broker.ledger WHERE status <> 'waiting' AND settled_at < $1 ORDER BY settled_at LIMIT $2
+)
+
+-- name: purge_beats
+DELETE FROM broker.ledger WHERE id IN (
+    SELECT id FROM broker.ledger WHERE status <> 'waiting' AND version < 0 AND settled_at < $1
+    ORDER BY settled_at LIMIT $2
 )

@@ -18,5 +18,11 @@ JOIN unnest($3::text[], $4::integer[], $5::bigint[]) AS n (topic, partition, gen
     ON o.topic = n.topic AND o.partition = n.partition AND o.generation <= n.generation
 WHERE o.consumer = $1 AND o.owner = $2
 
+-- name: hold
+SELECT FROM broker.ingest_offsets AS o
+JOIN unnest($3::text[], $4::integer[], $5::bigint[]) AS n (topic, partition, generation)
+    ON o.topic = n.topic AND o.partition = n.partition AND o.generation <= n.generation
+WHERE o.consumer = $1 AND o.owner = $2 ORDER BY o.topic, o.partition FOR SHARE OF o
+
 -- name: positions
 SELECT topic, partition, next, generation, owner FROM broker.ingest_offsets WHERE consumer = $1 ORDER BY topic, partition

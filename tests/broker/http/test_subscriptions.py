@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,9 @@ async def test_refusals_name_the_member(api: Api) -> None:
     await _tenant(api)
     wrong = await api.post("/subscriptions", _subscription(entities=[{"id": "urn:a:1"}]))
     assert (wrong.status, wrong.json["detail"]) == (400, "entities[0].type: missing")
-    later = await api.post("/subscriptions", _subscription(timeInterval=5))
+    later = await api.post("/subscriptions", _subscription(csf="a==1"))
     assert (later.status, later.json["type"]) == (422, "https://uri.etsi.org/ngsi-ld/errors/OperationNotSupported")
-    assert later.json["detail"].startswith("timeInterval: ")
+    assert later.json["detail"].startswith("csf: ")
     assert (await api.get("/subscriptions")).json == []
 
 
@@ -116,5 +117,18 @@ async def test_from_a_write_to_its_notification(
         assert found.body["subscriptionId"] == id
         assert found.headers["ngsild-tenant"] == api.tenant
         assert (await api.call("DELETE", f"/subscriptions/{id}")).status == 204
+        periodic = _subscription(sink.url + "/p", id="urn:ngsi-ld:Subscription:p", timeInterval=1)
+        assert (await api.post("/subscriptions", periodic)).status == 201
+        first, second = await sink.until(2, "/p")
+        assert first.body["data"] == second.body["data"] == [changed]
+        assert first.body["id"] != second.body["id"]
+        assert second.headers["ngsild-tenant"] == api.tenant
+        kept: dict[str, Any] = {"notification": {}}
+        async with asyncio.timeout(15):
+            while kept["notification"].get("timesSent", 0) < 2:
+                kept = (await api.get("/subscriptions/urn:ngsi-ld:Subscription:p")).json
+        assert (kept["timeInterval"], kept["status"], kept["notification"]["status"]) == (1, "active", "ok")
+        assert kept["notification"]["lastNotification"] == kept["notification"]["lastSuccess"]
+        assert (await api.call("DELETE", "/subscriptions/urn:ngsi-ld:Subscription:p")).status == 204
         assert worker.stop() == 0
-    assert len(sink.received) == 1
+    assert len(sink.of("/n")) == 1

@@ -133,6 +133,10 @@ def test_read_only_members_are_ignored() -> None:
         ("notification.endpoint.receiverInfo", [{"key": "a b", "value": ""}], "receiverInfo[0].key"),
         ("notification.endpoint.receiverInfo", [{"key": "Host", "value": "x"}], "receiverInfo[0].key"),
         ("notification.endpoint.receiverInfo", [{"key": "a", "value": "x\r\nb: c"}], "receiverInfo[0].value"),
+        ("timeInterval", 0, "timeInterval"),
+        ("timeInterval", "5", "timeInterval"),
+        ("timeInterval", True, "timeInterval"),
+        ("timeInterval", 1e10, "timeInterval"),
         ("surprise", 1, "surprise"),
     ],
 )
@@ -145,7 +149,6 @@ def test_what_is_wrong_is_named(path: str, value: Any, named: str) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "named"),
     [
-        ("timeInterval", 5, "timeInterval"),
         ("throttling", 5, "throttling"),
         ("csf", "a==1", "csf"),
         ("datasetId", ["urn:a:b"], "datasetId"),
@@ -166,6 +169,24 @@ def test_what_is_not_supported_is_refused_by_name(path: str, value: Any, named: 
     with pytest.raises(OperationNotSupported) as caught:
         read(_changed(path, value), _expand, NOW)
     assert named in caught.value.detail
+
+
+def test_a_periodic_subscription_watches_no_attributes() -> None:
+    given = _valid() | {"timeInterval": 2.5}
+    doc = read(given, _expand, NOW)
+    assert (doc["timeInterval"], compiled("t", _stored(doc)).interval_s) == (2.5, 2.5)
+    assert compiled("t", _stored(doc | {"timeInterval": 0.1})).interval_s == 1.0
+    assert shown(_stored(doc), None, _compact, INSTANT)["timeInterval"] == 2.5
+    for data, before in (({"watchedAttributes": ["speed"]}, doc), ({"timeInterval": 5}, read(FULL, _expand, NOW))):
+        with pytest.raises(BadRequestData) as caught:
+            fragment(before, data, _expand, NOW)
+        assert caught.value.detail == "timeInterval: cannot stand beside watchedAttributes (5.2.12)"
+    assert "timeInterval" not in fragment(doc, {"timeInterval": None}, _expand, NOW)
+    without = {name: value for name, value in given.items() if name != "entities"}
+    with pytest.raises(BadRequestData) as caught:
+        read(without, _expand, NOW)
+    assert caught.value.detail.startswith("entities: ")
+    assert read(without | {"localOnly": True}, _expand, NOW)["timeInterval"] == 2.5
 
 
 @pytest.mark.parametrize("missing", ["type", "entities", "notification"])

@@ -46,6 +46,7 @@ class World:
     prefix: str
     access: Access | None = EVERYTHING
     limits: Limits = field(default=QUICK)
+    page: int = 500
 
     async def write(self, kind: ChangeKind, *docs: Doc) -> None:
         """Apply one change per document in one transaction."""
@@ -106,7 +107,7 @@ async def notifying(world: World) -> AsyncIterator[Notifier]:
     stop = asyncio.Event()
     client = Client(ranges("127.0.0.0/8"), timeout_s=2.0)
     book = Book(world.pool)
-    sender = Sender(book, client, world.decide, Contexts())
+    sender = Sender(world.pool, book, client, world.decide, Contexts(), page=world.page)
     source = Source(
         bootstrap=world.kafka,
         consumer="notify",
