@@ -297,13 +297,14 @@ def _corners(area: BaseGeometry) -> Iterator[BaseGeometry]:
 def compiled(id: str, party: str, doc: Mapping[str, Any]) -> Registration:
     """Make a stored registration ready for matching."""
     datasets, scope = doc.get("datasetId"), doc.get("scope", ())
+    auxiliary = doc.get("mode") == "auxiliary"
     return Registration(
         id=id,
         party=party,
         endpoint=doc["endpoint"],
         information=tuple(_info(one) for one in doc["information"]),
         mode=doc.get("mode", "inclusive"),
-        operations=operations(doc.get("operations", ("federationOps",))),
+        operations=operations(doc.get("operations", ("retrieveOps" if auxiliary else "federationOps",))),
         alias=doc.get("contextSourceAlias"),
         tenant=doc.get("tenant"),
         datasets=None if datasets is None else frozenset(datasets),

@@ -25,6 +25,7 @@ from policies.audit import Prepared
 
 __all__ = [
     "BASE",
+    "VALUE_SAFE",
     "Told",
     "batch_result",
     "context_header",
@@ -40,7 +41,7 @@ __all__ = [
 BASE = "/ngsi-ld/v1"
 _NO_PREFERENCES = Preferences()
 _ID_SAFE = ":@!$&'()*+,;=~"
-_VALUE_SAFE = ":/*,;@!$'()~"
+VALUE_SAFE = ":/*,;@!$'()~"
 
 
 def context_header(link: str | None) -> str:
@@ -139,7 +140,7 @@ def offset_links(path: str, given: Mapping[str, str], limit: int, offset: int, m
 
 
 def _page_link(path: str, given: Mapping[str, str], rel: str, media: Media) -> str:
-    query = "&".join(f"{name}={quote(value, safe=_VALUE_SAFE)}" for name, value in sorted(given.items()))
+    query = "&".join(f"{name}={quote(value, safe=VALUE_SAFE)}" for name, value in sorted(given.items()))
     return f'<{path}?{query}>;rel="{rel}";type="{media}"'
 
 

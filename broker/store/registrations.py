@@ -38,6 +38,8 @@ __all__ = [
     "delete",
     "due",
     "every",
+    "guard",
+    "info_rows",
     "insert",
     "lock",
     "one",
@@ -87,6 +89,11 @@ async def insert(conn: Conn, tenant: str, stored: Stored) -> bool:
         return False
     await _changed(conn, tenant, None, stored)
     return True
+
+
+async def guard(conn: Conn, tenant: str) -> None:
+    """Let no other registration of the tenant be written until the transaction ends."""
+    await conn.execute(_SQL["guard"], tenant)
 
 
 async def replace(conn: Conn, tenant: str, was: Stored, now: Stored) -> None:
@@ -189,11 +196,11 @@ async def _insert(conn: Conn, stored: Stored) -> bool:
     )
     if row is None:
         return False
-    await conn.execute(_SQL["insert_info"], stored.id, orjson.dumps(_info(one)).decode())
+    await conn.execute(_SQL["insert_info"], stored.id, orjson.dumps(info_rows(one)).decode())
     return True
 
 
-def _info(one: Registration) -> list[dict[str, Any]]:
+def info_rows(one: Registration) -> list[dict[str, Any]]:
     """Give the rows of registration_info."""
     found: list[dict[str, Any]] = []
     for info in one.information:

@@ -10,6 +10,7 @@ from broker.http import answers
 from broker.http.openapi.operations import OPERATIONS, Operation
 from broker.http.openapi.parameters import HEADERS, PATHS, parameter
 from broker.http.openapi.schemas import components, ref
+from broker.http.openapi.source_schemas import source_components
 from broker.http.params import COMMON
 
 __all__ = ["document"]
@@ -68,7 +69,7 @@ def document(server: str) -> Schema:
         "tags": [{"name": name} for name in dict.fromkeys(operation.tag for operation in OPERATIONS)],
         "paths": paths,
         "components": {
-            "schemas": components(),
+            "schemas": components() | source_components(),
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
     }

@@ -7,6 +7,7 @@ from typing import Final
 from broker.http.openapi.consumption import CONSUMPTION
 from broker.http.openapi.operation import Operation
 from broker.http.openapi.provision import PROVISION
+from broker.http.openapi.sources import SOURCES
 from broker.http.openapi.temporal import TEMPORAL
 
 __all__ = ["OPERATIONS", "Operation"]
@@ -36,4 +37,4 @@ _OTHERS: Final[tuple[Operation, ...]] = (
     Operation("delete", _CONTEXT, "deleteContext", _CONTEXTS, "Delete a stored @context, or fetch it anew (5.13.5)",
               {204: None}, {"reload"}),
 )  # fmt: skip
-OPERATIONS: Final = (*PROVISION, *CONSUMPTION, *TEMPORAL, *_OTHERS)
+OPERATIONS: Final = (*PROVISION, *CONSUMPTION, *TEMPORAL, *_OTHERS, *SOURCES)

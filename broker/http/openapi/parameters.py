@@ -39,7 +39,7 @@ QUERY: Final[dict[str, tuple[str, Schema]]] = {
         {"type": "string", "example": "[2.1,41.4]"},
     ),
     "count": ("Whether the answer has the header NGSILD-Results-Count (6.3.13).", _FLAG),
-    "csf": ("Context source filter (4.9); there are no context sources here.", _TEXT),
+    "csf": ("Context source filter (4.9); none is asked for entities yet, so there it changes nothing.", _TEXT),
     "datasetId": ("Only instances with these datasetIds; `@none` is the default instance (4.5.5).", _URIS),
     "deleteAll": ("Whether all instances of the attribute go, not the default one alone (6.7.3.2).", _FLAG),
     "details": ("Whether each item is described (6.25.3.1).", _FLAG),
@@ -122,6 +122,15 @@ _VARIANTS: Final[dict[tuple[str, str], tuple[str, Schema]]] = {
         "Order of the entities: by their id (5.7.4.4).",
         {"type": "string", "enum": ["id", "id;asc", "id;desc"]},
     ),
+    ("Context sources", "attrs"): ("Attributes that a source may have (5.10.2).", _NAMES),
+    ("Context sources", "csf"): (
+        "Condition on the properties of sources (4.9): members of their registrations, and their own.",
+        {"type": "string", "example": 'endpoint=="http://source.example"'},
+    ),
+    ("Context sources", "options"): (
+        "`sysAttrs`: with createdAt and modifiedAt.",
+        {"type": "string", "enum": ["sysAttrs"]},
+    ),
 }
 
 PATHS: Final[dict[str, tuple[str, Schema]]] = {
@@ -131,6 +140,7 @@ PATHS: Final[dict[str, tuple[str, Schema]]] = {
     "type": ("Type name, as the request's @context has it, or an IRI.", {"type": "string", "minLength": 1}),
     "attrName": ("Attribute name, as the request's @context has it, or an IRI.", {"type": "string", "minLength": 1}),
     "subscriptionId": ("Id of the subscription.", {"type": "string", "pattern": URI}),
+    "registrationId": ("Id of the registration.", {"type": "string", "pattern": URI}),
     "contextId": ("Local id of the stored @context, or its URL.", {"type": "string", "minLength": 1}),
 }
 

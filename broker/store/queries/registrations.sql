@@ -36,6 +36,25 @@ SELECT id FROM registrations WHERE expires_at <= $1 ORDER BY id LIMIT $2 FOR UPD
 -- name: delete
 DELETE FROM registrations WHERE id = $1 RETURNING id, doc, party, created_at, modified_at, expires_at
 
+-- name: overlapping
+SELECT DISTINCT r.id, r.doc, r.party, r.created_at, r.modified_at, r.expires_at
+FROM registrations AS r JOIN registration_info AS i ON i.registration = r.id
+     JOIN jsonb_to_recordset($1::text::jsonb) AS j (types jsonb, entity text, pattern text, attrs jsonb) ON TRUE
+     CROSS JOIN LATERAL (
+         SELECT ARRAY(SELECT jsonb_array_elements_text(j.types)) AS types,
+                ARRAY(SELECT jsonb_array_elements_text(j.attrs)) AS attrs
+     ) AS n
+WHERE r.mode = ANY($2::text[]) AND r.id <> $3::text AND (r.expires_at IS NULL OR r.expires_at > $4::timestamptz)
+  AND (i.attrs && n.attrs OR i.attrs = '{""}' OR n.attrs = '{""}')
+  AND (i.types && n.types OR i.types = '{""}' OR n.types = '{""}' OR i.entity = j.entity)
+  AND (i.entity IS NULL OR i.entity = j.entity
+       OR (j.entity IS NULL AND (j.pattern IS NULL OR i.entity COLLATE "C" ~ j.pattern)))
+  AND (j.entity IS NULL OR i.entity IS NOT NULL OR i.pattern IS NULL OR j.entity COLLATE "C" ~ i.pattern)
+ORDER BY r.id LIMIT 100
+
+-- name: guard
+SELECT pg_advisory_xact_lock(hashtextextended('datapolis.registrations.' || $1, 0))
+
 -- name: revision
 SELECT revision FROM broker.registration_revision WHERE schema = $1
 

@@ -30,6 +30,8 @@ GROUPS = (
     "CommonBehaviours",
     "ContextInformation/Consumption",
     "ContextInformation/Provision",
+    "ContextSource/Discovery",
+    "ContextSource/Registration",
     "jsonldContext",
 )
 RESULTS = ROOT / "tests" / "conformance" / "RESULTS.md"

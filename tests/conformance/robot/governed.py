@@ -1,7 +1,8 @@
 """The suite under policies: a made-up city whose public agreement has one grant per type, each with a filter.
 
 The suite calls without a token, so it is the party `public`. No grant is a wildcard: each names one type, and
-each has a filter that is true of whatever the suite stores: queries carry it, and nothing is hidden by it.
+each has a filter that is true of whatever the suite stores: queries carry it, and nothing is hidden by it. Those to
+register sources have none: no filter can be known to hold of what lies elsewhere, so one with a filter covers nothing.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ _NAME = r"[^\W\d_][\w-]*"
 _TYPE = re.compile(rf'"type"\s*:\s*"({_NAME})"|\btype=([A-Z][A-Za-z]+)')
 _TYPES = re.compile(rf'"type"\s*:\s*\[((?:\s*"{_NAME}"\s*,?)+)\]')
 _PUBLISH = ["publish"]
+_REGISTER = ["register"]
 _OTHER = ["read", "temporal", "aggregate", "export", "subscribe", "delete", "tenant", "manage"]
 _VALID = {"from": "2026-01-01T00:00:00Z", "until": "2036-01-01T00:00:00Z"}
 # Tenants that the suite uses; those that it draws by lot end in a number that `robot_side` makes count up.
@@ -177,7 +179,7 @@ def _write_city(city: Path, types: list[str], folder: str) -> None:
         (city / part).mkdir()
     for name in tenants:
         (city / "domains" / f"{name}.yaml").write_text(yaml.safe_dump(_domain(name, types)))
-        for actions in (_PUBLISH, _OTHER):
+        for actions in (_PUBLISH, _REGISTER, _OTHER):
             file = city / "agreements" / f"{name}-{actions[0]}.jsonld"
             file.write_text(json.dumps(_agreement(name, types, actions)))
 
@@ -196,7 +198,9 @@ def _domain(tenant: str, types: list[str]) -> dict[str, Any]:
 
 
 def _agreement(tenant: str, types: list[str], actions: list[str]) -> dict[str, Any]:
-    feeds = {"feeds": ["suite"]} if "publish" in actions else {}
+    narrowed: dict[str, Any] = {"feeds": ["suite"]} if actions == _PUBLISH else {}
+    if actions != _REGISTER:
+        narrowed["q"] = FILTER
     return {
         "@context": ["http://www.w3.org/ns/odrl.jsonld", "https://datapolis.example/ns/trust.jsonld"],
         "@type": "Agreement",
@@ -208,5 +212,5 @@ def _agreement(tenant: str, types: list[str], actions: list[str]) -> dict[str, A
         "assigner": "urn:party:suite",
         "assignee": "tier:public",
         "valid": _VALID,
-        "permission": [{"action": actions, "target": {"types": [one], "q": FILTER, **feeds}} for one in types],
+        "permission": [{"action": actions, "target": {"types": [one], **narrowed}} for one in types],
     }

@@ -41,31 +41,37 @@ def subgroup(case: Case) -> str:
 
 
 def explanations() -> dict[str, str]:
-    """Why each case that fails does, by file and name (`file: name`)."""
+    """Why each case that fails does, by file and name (`file: name`); where it fails in one way of running alone,
+    `file: name (governed)`.
+    """
     found: dict[str, str] = yaml.safe_load((_HERE / "explained.yaml").read_text()) or {}
     return found
 
 
-def key(case: Case) -> str:
-    """How `explained.yaml` names a case."""
-    return f"{case.file}: {case.name}"
+def key(case: Case, access: str = "") -> str:
+    """How `explained.yaml` names a case, or what it is in one way of running alone."""
+    return f"{case.file}: {case.name}" + (f" ({access})" if access else "")
 
 
 def unexplained(runs: Sequence[Run]) -> list[str]:
     """Name cases that fail without a reason given or in one run alone, and reasons given for what passes in all."""
     reasons = explanations()
-    failed = {key(case) for run in runs for case, outcome in run.outcomes.items() if not outcome.passed}
-    ran = {key(case) for run in runs for case in run.outcomes}
+    ended = [(case, run.access, outcome.passed) for run in runs for case, outcome in run.outcomes.items()]
+    own = {key(case, access) for case, access, _ in ended} & reasons.keys()
+    failed = {key(case) for case, access, passed in ended if not passed and key(case, access) not in own}
+    passes = {key(case, access) for case, access, passed in ended if passed} & own
+    ran = {key(case) for case, _, _ in ended}
     uneven = [
         f"passes {run.access} alone: {key(case)}"
         for run, other in permutations(runs, 2)
         for case, outcome in sorted(run.outcomes.items())
         if outcome.passed and case in other.outcomes and not other.outcomes[case].passed
+        if key(case, other.access) not in own
     ]
     return [
         *(f"fails unexplained: {name}" for name in sorted(failed - reasons.keys())),
         *uneven,
-        *(f"explained, but passes: {name}" for name in sorted((reasons.keys() & ran) - failed)),
+        *(f"explained, but passes: {name}" for name in sorted((reasons.keys() & ran) - failed | passes)),
     ]
 
 
@@ -94,8 +100,13 @@ def report(runs: Sequence[Run], suite_commit: str) -> str:
     failed = sorted({case for run in runs for case, outcome in run.outcomes.items() if not outcome.passed})
     for case in failed:
         where = ", ".join(run.access for run in runs if case in run.outcomes and not run.outcomes[case].passed)
-        lines.append(f"- `{case.file}` {case.name} ({where}): {reasons.get(key(case), 'not explained yet')}")
+        why = next((reasons[name] for name in _names(case, runs) if name in reasons), "not explained yet")
+        lines.append(f"- `{case.file}` {case.name} ({where}): {why}")
     return "\n".join(lines if failed else [*lines, "None."]) + "\n"
+
+
+def _names(case: Case, runs: Sequence[Run]) -> list[str]:
+    return [key(case), *(key(case, run.access) for run in runs)]
 
 
 def _heads(run: Run) -> list[str]:

@@ -49,6 +49,19 @@ def test_a_case_that_only_one_way_passes_is_named(monkeypatch: pytest.MonkeyPatc
     assert unexplained([run("open", True, False), run("governed", True, False)]) == []
 
 
+def test_a_reason_for_one_way_alone_counts_there_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the other way passes; a failure of the other way needs its own, and one that passes is told."""
+    name = results.key(BAD, "governed")
+    monkeypatch.setattr(results, "explanations", lambda: {name: "policy"})
+    both = [run("open", True, True), run("governed", True, False)]
+    assert unexplained(both) == []
+    assert report(both, "abc1234").endswith(f"- `{BAD.file}` {BAD.name} (governed): policy\n")
+    failing = [run("open", True, False), run("governed", True, False)]
+    assert unexplained(failing) == [f"fails unexplained: {results.key(BAD)}"]
+    passing = [run("open", True, True), run("governed", True, True)]
+    assert unexplained(passing) == [f"explained, but passes: {name}"]
+
+
 def test_something_else_is_no_suite(tmp_path: Path) -> None:
     """A folder without the suite's cases is refused with what to do."""
     with pytest.raises(Trouble, match="has no folder TP/NGSI-LD"):
