@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeAlias
 from broker.core.change import AttrChange, ChangeEvent, Members
 from broker.core.entity import Doc, dataset_of, instances
 from broker.core.match import matches
+from broker.core.project import EVERYTHING, LanguageRange, Projection
 from broker.core.query import TRUE, And, IdIn, IdPattern, Node, Or, TypeIs
 
 __all__ = [
@@ -100,7 +101,6 @@ class Subscription:
     selectors: tuple[Selector, ...]
     watched: frozenset[str] | None
     where: Node
-    attributes: tuple[str, ...] | None
     format: Format
     sys_attrs: bool
     endpoint: Endpoint
@@ -112,6 +112,8 @@ class Subscription:
     triggers: frozenset[Trigger] = field(default=DEFAULT_TRIGGERS)
     interval_s: float | None = None
     throttling_s: float | None = None
+    projection: Projection = EVERYTHING
+    languages: tuple[LanguageRange, ...] = ()
 
     @property
     def condition(self) -> Node:

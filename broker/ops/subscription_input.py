@@ -19,23 +19,15 @@ from broker.core.parse_scope import parse_scope
 from broker.core.parse_type import parse_type
 from broker.core.pattern import pattern
 from broker.core.print_q import print_q, print_scope, print_type
+from broker.core.project import parse_languages
 from broker.core.query import TRUE, GeoRel
 from broker.core.subscription import TRIGGERS
 from broker.ops.members import Expand, array, flag, json_object, names, positive, text
-from broker.ops.notification_input import notification_params
+from broker.ops.notification_input import check_projection, notification_params
 
 __all__ = ["fragment", "georel", "read"]
 
-_LATER: Final = (
-    "temporalQ",
-    "csf",
-    "datasetId",
-    "expandValues",
-    "jsonKeys",
-    "lang",
-    "ngsildConformance",
-    "splitEntities",
-)
+_LATER: Final = ("temporalQ", "csf", "expandValues", "jsonKeys", "ngsildConformance", "splitEntities")
 _READ_ONLY: Final = ("status", "createdAt", "modifiedAt", "@context")
 _TRIGGERS_NOW: Final = ("entityCreated", "attributeCreated", "attributeUpdated")
 _LONGEST_S: Final = 1e9
@@ -78,13 +70,19 @@ def fragment(stored: dict[str, Any], data: Any, expand: Expand, now: str) -> dic
         }
     members = _members({name: value for name, value in changed.items() if name not in gone}, expand, now)
     if "notification" in members:
-        members["notification"] = stored["notification"] | members["notification"]
+        kept = {
+            name: value
+            for name, value in stored["notification"].items()
+            if given["notification"].get(name, 0) is not None
+        }
+        members["notification"] = kept | members["notification"]
     found = {name: value for name, value in (stored | members).items() if name not in gone}
     _go_together(found)
     return found
 
 
 def _go_together(found: Mapping[str, Any]) -> None:
+    check_projection(found.get("notification", {}), "notification")
     if "entities" not in found and "watchedAttributes" not in found and not found.get("localOnly"):
         raise BadRequestData("entities: at least one of entities and watchedAttributes is needed")
     if "timeInterval" in found:
@@ -159,6 +157,16 @@ def _geo(value: Any, name: str, expand: Expand) -> dict[str, Any]:
     return found
 
 
+def _datasets(value: Any, name: str, _: Expand) -> list[str]:
+    return [one if one == "@none" else parse_uri(one, f"{name}[{at}]") for at, one in enumerate(array(value, name))]
+
+
+def _lang(value: Any, name: str, _: Expand) -> str:
+    said = text(value, name)
+    parse_languages(said)
+    return said
+
+
 def _triggers(value: Any, name: str, expand: Expand) -> list[str]:
     for one in array(value, name):
         if one not in TRIGGERS:
@@ -184,6 +192,8 @@ _READERS: Final[Mapping[str, Callable[[Any, str, Expand], Any]]] = {
     "q": _q,
     "geoQ": _geo,
     "scopeQ": lambda value, name, _: print_scope(parse_scope(text(value, name))),
+    "datasetId": _datasets,
+    "lang": _lang,
     "notification": notification_params,
     "throttling": lambda value, name, _: positive(value, name, "seconds", _LONGEST_S),
     "timeInterval": lambda value, name, _: positive(value, name, "seconds", _LONGEST_S),

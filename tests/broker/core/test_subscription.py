@@ -40,7 +40,6 @@ def _subscription(id: str, selectors: tuple[Selector, ...], watched: frozenset[s
         selectors=selectors,
         watched=watched,
         where=TRUE,
-        attributes=None,
         format="normalized",
         sys_attrs=False,
         endpoint=Endpoint("http://r.example"),

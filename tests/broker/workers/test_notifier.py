@@ -58,6 +58,58 @@ async def test_formats_and_attributes(world: World, sink: Sink) -> None:
     assert "link" not in ld.headers
 
 
+def _spoken(**tags: str) -> dict[str, Any]:
+    return {"type": "LanguageProperty", "languageMap": tags}
+
+
+async def test_projections_datasets_and_languages(world: World, sink: Sink) -> None:
+    several = [{"type": "Property", "value": n} | ({"datasetId": f"urn:d:{n}"} if n else {}) for n in (0, 1, 2)]
+    doc = {**vehicle(1, 7, plate="AB"), NS + "name": _spoken(fr="gare", en="station"), NS + "count": several}
+    count = NS + "count"
+    await world.subscribe(sink.url + "/pick", notification={"pick": ["id", LEVEL], "format": "simplified"})
+    await world.subscribe(sink.url + "/omit", notification={"omit": ["type", PLATE, count, NS + "name"]})
+    await world.subscribe(sink.url + "/data", datasetId=["urn:d:2", "@none"], notification={"pick": ["type", count]})
+    await world.subscribe(sink.url + "/lang", lang="en", notification={"pick": [NS + "name"]})
+    await world.subscribe(sink.url + "/none", notification={"pick": [NS + "absent"]})
+    async with notifying(world):
+        await world.write("create", doc)
+        assert await world.settled(5) == Balance(5, 4, 1, 0)
+    told = {one.path: one.body["data"] for one in sink.received}
+    level = {"type": "Property", "value": 7}
+    assert told == {
+        "/pick": [{"id": "urn:ngsi-ld:Vehicle:1", LEVEL: 7}],
+        "/omit": [{"id": "urn:ngsi-ld:Vehicle:1", LEVEL: level}],
+        "/data": [{"type": TYPE, count: [several[0], several[2]]}],
+        "/lang": [{NS + "name": {"type": "Property", "value": "station", "lang": "en"}}],
+    }
+
+
+async def test_notifications_in_geojson(world: World, sink: Sink) -> None:
+    location = "https://uri.etsi.org/ngsi-ld/location"
+    point = {"type": "Point", "coordinates": [1, 2]}
+    accept = {"accept": "application/geo+json"}
+    linked = {"receiverInfo": [{"key": "Prefer", "value": "body=json"}]}
+    await world.subscribe(sink.url + "/geo", endpoint=accept, notification={"format": "simplified", "omit": [location]})
+    await world.subscribe(sink.url + "/linked", endpoint=accept | linked, notification={"format": "simplified"})
+    async with notifying(world):
+        await world.write("create", {**vehicle(1, 7), location: {"type": "GeoProperty", "value": point}})
+        await world.settled(2)
+        world.access = Access((Grant("urn:a", 1, frozenset({TYPE}), AttrSet(frozenset({LEVEL}))),))
+        await world.write("upsert_update", vehicle(1, 8))
+        await world.settled(4)
+    first, hidden = sink.of("/geo")
+    feature = {"id": "urn:ngsi-ld:Vehicle:1", "type": "Feature", "geometry": point}
+    features = [{**feature, "properties": {"type": TYPE, LEVEL: 7}}]
+    assert first.body["data"] == {"type": "FeatureCollection", "features": features, "@context": _CORE}
+    assert first.headers["content-type"] == "application/geo+json"
+    assert "link" not in first.headers
+    assert hidden.body["data"]["features"] == [{**feature, "geometry": None, "properties": {"type": TYPE, LEVEL: 8}}]
+    other = sink.of("/linked")[0]
+    features[0]["properties"] = {"type": TYPE, LEVEL: 7, "location": point}
+    assert other.body["data"] == {"type": "FeatureCollection", "features": features}
+    assert other.headers["link"].startswith(f"<{_CORE}>; ")
+
+
 async def test_only_watched_attributes_of_matching_entities_fire(world: World, sink: Sink) -> None:
     await world.subscribe(sink.url + "/watched", watchedAttributes=[PLATE])
     await world.subscribe(sink.url + "/q", q=f"{LEVEL}>5".replace(LEVEL, f"<{LEVEL}>"))
