@@ -91,7 +91,8 @@ class Subscriber:
 class Subscription:
     """A subscription in expanded form. No selector: any entity. `watched` None: any attribute. Times are canonical.
 
-    `interval_s`: it is told periodically what matches, and not of changes (5.8.6).
+    `interval_s`: it is told periodically what matches, and not of changes (5.8.6). `throttling_s`: the least pause
+    between notifications, which then tell of everything that has changed meanwhile.
     """
 
     id: str
@@ -110,6 +111,7 @@ class Subscription:
     active: bool = True
     triggers: frozenset[Trigger] = field(default=DEFAULT_TRIGGERS)
     interval_s: float | None = None
+    throttling_s: float | None = None
 
     @property
     def condition(self) -> Node:

@@ -26,8 +26,16 @@ from broker.ops.notification_input import notification_params
 
 __all__ = ["fragment", "georel", "read"]
 
-_LATER: Final = ("temporalQ", "csf", "datasetId", "expandValues", "jsonKeys", "lang", "ngsildConformance")
-_LATER_TOO: Final = ("splitEntities", "throttling")
+_LATER: Final = (
+    "temporalQ",
+    "csf",
+    "datasetId",
+    "expandValues",
+    "jsonKeys",
+    "lang",
+    "ngsildConformance",
+    "splitEntities",
+)
 _READ_ONLY: Final = ("status", "createdAt", "modifiedAt", "@context")
 _TRIGGERS_NOW: Final = ("entityCreated", "attributeCreated", "attributeUpdated")
 _LONGEST_S: Final = 1e9
@@ -86,11 +94,11 @@ def _go_together(found: Mapping[str, Any]) -> None:
 
 
 def _only_known(given: Mapping[str, Any]) -> None:
-    known = {"id", "type", *_READ_ONLY, *_READERS, *_LATER, *_LATER_TOO}
+    known = {"id", "type", *_READ_ONLY, *_READERS, *_LATER}
     for name in given:
         if name not in known:
             raise BadRequestData(f"{name}: a Subscription has no such member (5.2.12)")
-    for name in (*_LATER, *_LATER_TOO):
+    for name in _LATER:
         if given.get(name) is not None and not (name == "splitEntities" and given[name] is False):
             raise OperationNotSupported(f"{name}: subscriptions with this member are not supported")
 
@@ -177,6 +185,7 @@ _READERS: Final[Mapping[str, Callable[[Any, str, Expand], Any]]] = {
     "geoQ": _geo,
     "scopeQ": lambda value, name, _: print_scope(parse_scope(text(value, name))),
     "notification": notification_params,
+    "throttling": lambda value, name, _: positive(value, name, "seconds", _LONGEST_S),
     "timeInterval": lambda value, name, _: positive(value, name, "seconds", _LONGEST_S),
     "isActive": flag,
     "localOnly": flag,

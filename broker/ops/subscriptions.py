@@ -94,6 +94,7 @@ def compiled(tenant: str, stored: Stored) -> Subscription:
         active=doc.get("isActive", True),
         triggers=frozenset(cast("list[Trigger]", doc.get("notificationTrigger", DEFAULT_TRIGGERS))),
         interval_s=max(doc["timeInterval"], SHORTEST_S) if "timeInterval" in doc else None,
+        throttling_s=doc.get("throttling"),
     )
 
 

@@ -1,7 +1,7 @@
 """The ledger of notifications: what is owed, its tries and its outcome.
 
 At any time, in any transaction: due = delivered + dead + waiting rows, per subscription and in sum. What a periodic
-subscription is owed (`broker.store.beats`) has a version below 0 and tells of no change.
+or throttled subscription is owed (`broker.store.beats`) has a version below 0 and tells of no single change.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Due:
 class Debt:
     """A notification that waits. `name`: the UUID that it is sent under.
 
-    A periodic one has the instant at which it was due (us since 1970, negative) as version, and as entity the one
+    One by the clock has the instant at which it was due (us since 1970, negative) as version, and as entity the one
     after which its page begins.
     """
 
@@ -85,8 +85,8 @@ class Debt:
     retry_at: datetime | None = None
 
     @property
-    def periodic(self) -> bool:
-        """Say whether it is one of a periodic subscription."""
+    def by_clock(self) -> bool:
+        """Say whether it is one of a periodic or throttled subscription."""
         return self.version < 0
 
 
@@ -94,7 +94,7 @@ class Debt:
 class Outcome:
     """What a try came to. `sent`: the receiver was called. Still `waiting`: it is tried again at `retry_at`.
 
-    `rest`: of a periodic notification, after which entity the next page begins; None if there is none.
+    `rest`: of a notification by the clock, after which entity the next page begins; None if there is none.
     """
 
     id: int
@@ -211,6 +211,8 @@ async def settle(conn: Conn, outcomes: Sequence[Outcome]) -> list[Debt]:
         [o.at for o in outcomes],
     )
     await _forget(conn, [(row["tenant"], row["entity"], row["version"]) for row in rows])
+    if any(row["version"] < 0 for row in rows):
+        await conn.execute(_SQL["forget_pending"], [o.id for o in outcomes])
     return [Debt(*row) for row in follow]
 
 
@@ -233,7 +235,7 @@ async def purge(conn: Conn, before: datetime, limit: int) -> int:
 
 
 async def purge_beats(conn: Conn, before: datetime, limit: int) -> int:
-    """Drop settled rows of periodic subscriptions as `purge` does."""
+    """Drop settled rows of periodic and throttled subscriptions as `purge` does."""
     return int((await conn.execute(_SQL["purge_beats"], before, limit)).rpartition(" ")[2])
 
 

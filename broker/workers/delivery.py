@@ -49,7 +49,7 @@ class Sent:
 
 
 Send = Callable[[Debt, State | None], Awaitable[Sent]]
-"""Render and send one notification; periodic ones have no state. Raises Withheld, EngineUnavailable."""
+"""Render and send one notification; those by the clock have no state. Raises Withheld, EngineUnavailable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,8 +265,8 @@ class Delivery:
             del line.queues[debt.entity]
 
     async def _try(self, line: _Line, debt: Debt) -> Outcome | None:
-        state = None if debt.periodic else await self._state(debt)
-        if state is None and not debt.periodic:
+        state = None if debt.by_clock else await self._state(debt)
+        if state is None and not debt.by_clock:
             return self._outcome(debt, "dead", False, "the change is not kept any more")
         try:
             sent = await self._send(debt, state)
@@ -278,9 +278,7 @@ class Delivery:
         except Exception as error:
             # One notification that cannot be made must not hold up its entity for ever: it is tried again, then dead.
             _log.exception("notify.unmade", tenant=debt.tenant, subscription=debt.subscription, entity=debt.entity)
-            answer = Answer(500, f"{type(error).__name__}: {error}"[:300])
-            # What is periodic will be tried anew by itself.
-            sent = Sent(answer, until=datetime.now(UTC) if debt.periodic else None)
+            sent = Sent(Answer(500, f"{type(error).__name__}: {error}"[:300]))
         if sent.answer.ok:
             line.failures, line.open_at = 0, 0.0
             _SENT.labels("delivered").inc()

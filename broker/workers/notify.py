@@ -1,12 +1,14 @@
 """One notification: decided anew, rendered for its subscriber, sent (CIM 009 V1.9.1, 5.3.1, 5.8.6, 6.3.8).
 
 One of a change shows the entity as the change left it. A periodic one is a query, asked with the subscriber's access as
-any query is when it is sent: a page of what matches, and where the next page begins.
+any query is when it is sent: a page of what matches, and where the next page begins. A throttled one is such a query
+among the entities that changed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +17,7 @@ import orjson
 
 from broker.core import times
 from broker.core.entity import Doc
-from broker.core.query import Query
+from broker.core.query import And, IdIn, Node, Query
 from broker.core.segments import doc as document
 from broker.core.subscription import Subscription
 from broker.ld.contexts import Contexts
@@ -23,6 +25,7 @@ from broker.ld.internal import to_external
 from broker.ops.entities import page_query, query_entities
 from broker.ops.view import Joined, View
 from broker.remote.client import Answer, Client
+from broker.store import beats
 from broker.store.ledger import Debt, State
 from broker.store.pool import Pool
 from broker.workers.delivery import Sent, Withheld
@@ -52,11 +55,15 @@ class Sender:
         subscription = await self._subscription(debt)
         if state is not None:
             return Sent(await self._post(subscription, debt, [await self._visible(subscription, state)]))
-        if subscription.interval_s is None:
-            raise Withheld("the subscription is not periodic any more")
-        docs, more = await self._matching(subscription, debt)
-        answer = await self._post(subscription, debt, docs)
-        return Sent(answer, docs[-1]["id"] if more else None, _next(debt, subscription.interval_s))
+        interval_s = subscription.interval_s
+        if interval_s is None:
+            docs, rest = await self._changed(subscription, debt)
+        else:
+            docs, rest = await self._matching(subscription, debt.tenant, subscription.condition, debt.entity)
+        if not docs:
+            raise Withheld("no entity matches")
+        until = None if interval_s is None else _next(debt, interval_s)
+        return Sent(await self._post(subscription, debt, docs), rest, until)
 
     async def _post(self, subscription: Subscription, debt: Debt, docs: Sequence[Doc]) -> Answer:
         context = subscription.context or load.CORE_CONTEXT
@@ -96,23 +103,36 @@ class Sender:
             raise Withheld("the subscriber may not see the entity any more")
         return shown(after, masks[-1])
 
-    async def _matching(self, subscription: Subscription, debt: Debt) -> tuple[list[Doc], bool]:
-        """Query the page of a periodic notification with the access of this instant; say whether there are more."""
+    async def _changed(self, subscription: Subscription, debt: Debt) -> tuple[list[Doc], str | None]:
+        """Find what a throttled notification tells: of a page of what changed, what matches now."""
+        start: str | None = debt.entity
+        while start is not None:
+            async with self._pool.lend(None) as conn:
+                found = await beats.pending(conn, replace(debt, entity=start), self._page + 1)
+            ids = found[: self._page]
+            start = ids[-1] if len(found) > self._page else None
+            if ids:
+                condition = And((IdIn(tuple(ids)), subscription.condition))
+                docs, _ = await self._matching(subscription, debt.tenant, condition, "")
+                if docs:
+                    return docs, start
+        return [], None
+
+    async def _matching(
+        self, subscription: Subscription, tenant: str, condition: Node, after: str
+    ) -> tuple[list[Doc], str | None]:
+        """Query a page with the access of this instant; say after which entity the next one begins."""
         access = await self._access(subscription)
         if access is None:
             raise Withheld("the subscriber may not see anything any more")
-        query = Query(subscription.condition, limit=self._page, after=debt.entity or None)
+        asked = page_query(access, Query(condition, limit=self._page, after=after or None), sys_attrs=False)
         try:
-            found = await query_entities(
-                self._pool, self._book.schemas[debt.tenant], page_query(access, query, sys_attrs=False)
-            )
+            found = await query_entities(self._pool, self._book.schemas[tenant], asked)
         except (asyncpg.QueryCanceledError, asyncpg.DataError) as error:
-            # The same query would fail again at once; the next interval is early enough.
+            # The same query would fail again at once.
             raise Withheld(f"the query failed: {error}") from error
         docs = [_document(view) for view in found.views()]
-        if not docs:
-            raise Withheld("no entity matches")
-        return docs, found.more
+        return docs, docs[-1]["id"] if found.more else None
 
 
 def notification(subscription: Subscription, debt: Debt, entities: Sequence[dict[str, Any]]) -> dict[str, Any]:

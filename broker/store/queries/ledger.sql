@@ -99,6 +99,15 @@ WHERE s.tenant = n.tenant AND s.entity = n.entity AND s.version = n.version
         WHERE l.tenant = s.tenant AND l.entity = s.entity AND l.version = s.version AND l.status = 'waiting'
     )
 
+-- name: forget_pending
+DELETE FROM broker.pending AS p USING broker.ledger AS l
+WHERE l.id = ANY($1::bigint[]) AND l.version < 0 AND l.status <> 'waiting'
+    AND p.tenant = l.tenant AND p.subscription = l.subscription AND p.version = l.version
+    AND NOT EXISTS (
+        SELECT FROM broker.ledger AS w
+        WHERE w.tenant = p.tenant AND w.subscription = p.subscription AND w.version = p.version AND w.status = 'waiting'
+    )
+
 -- name: totals
 SELECT t.*, (
         SELECT count(*) FROM broker.ledger AS l

@@ -71,7 +71,7 @@ async def test_change(api: Api) -> None:
     found = (await api.get(f"/subscriptions/{id}")).json
     assert found == _subscription(id=id) | {"isActive": False, "status": "paused"}
     assert (await api.call("PATCH", "/subscriptions/urn:a:none", {"isActive": True})).status == 404
-    assert (await api.call("PATCH", f"/subscriptions/{id}", {"throttling": 5})).status == 422
+    assert (await api.call("PATCH", f"/subscriptions/{id}", {"csf": "a==1"})).status == 422
 
 
 async def test_refusals_name_the_member(api: Api) -> None:

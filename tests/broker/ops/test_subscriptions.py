@@ -137,6 +137,8 @@ def test_read_only_members_are_ignored() -> None:
         ("timeInterval", "5", "timeInterval"),
         ("timeInterval", True, "timeInterval"),
         ("timeInterval", 1e10, "timeInterval"),
+        ("throttling", -30, "throttling"),
+        ("throttling", "5", "throttling"),
         ("surprise", 1, "surprise"),
     ],
 )
@@ -149,7 +151,6 @@ def test_what_is_wrong_is_named(path: str, value: Any, named: str) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "named"),
     [
-        ("throttling", 5, "throttling"),
         ("csf", "a==1", "csf"),
         ("datasetId", ["urn:a:b"], "datasetId"),
         ("lang", "en", "lang"),
@@ -181,6 +182,9 @@ def test_a_periodic_subscription_watches_no_attributes() -> None:
         with pytest.raises(BadRequestData) as caught:
             fragment(before, data, _expand, NOW)
         assert caught.value.detail == "timeInterval: cannot stand beside watchedAttributes (5.2.12)"
+    with pytest.raises(BadRequestData) as caught:
+        read(given | {"throttling": 30}, _expand, NOW)
+    assert caught.value.detail == "timeInterval: cannot stand beside throttling (5.2.12)"
     assert "timeInterval" not in fragment(doc, {"timeInterval": None}, _expand, NOW)
     without = {name: value for name, value in given.items() if name != "entities"}
     with pytest.raises(BadRequestData) as caught:
