@@ -114,6 +114,7 @@ class Subscription:
     throttling_s: float | None = None
     projection: Projection = EVERYTHING
     languages: tuple[LanguageRange, ...] = ()
+    show_changes: bool = False
 
     @property
     def condition(self) -> Node:
@@ -156,9 +157,12 @@ class Index:
         return [found[key] for key in sorted(found)]
 
 
-def fires(one: Subscription, event: ChangeEvent, after: Doc | None) -> bool:
-    """Say whether the change triggers the subscription and the entity meets its conditions afterwards."""
-    if after is None or not any(t in one.triggers for t in _triggers(one, event)):
+def fires(one: Subscription, event: ChangeEvent, after: Doc) -> bool:
+    """Say whether the change triggers the subscription and the entity meets its conditions afterwards.
+
+    `after`: of a deleted entity, as it was before.
+    """
+    if not any(t in one.triggers for t in _triggers(one, event)):
         return False
     if one.selectors and not any(matches(selector.node, after) for selector in one.selectors):
         return False
@@ -214,7 +218,7 @@ def _triggers(one: Subscription, event: ChangeEvent) -> set[Trigger]:
     if event.op == "created":
         seen.add("entityCreated")
     elif event.op == "deleted":
-        return {"entityDeleted"}
+        seen.add("entityDeleted")
     for change in event.attrs:
         if one.watched is not None and change.name not in one.watched:
             continue

@@ -9,7 +9,7 @@ from typing import Any, Final
 from broker.core.errors import BadRequestData, OperationNotSupported
 from broker.core.ids import parse_uri
 from broker.core.parse_project import depth, parse_projection
-from broker.ops.members import Expand, array, json_object, names, text
+from broker.ops.members import Expand, array, flag, json_object, names, text
 
 __all__ = ["check_projection", "notification_params"]
 
@@ -44,7 +44,9 @@ def notification_params(value: Any, name: str, expand: Expand) -> dict[str, Any]
             found[member] = _endpoint(one, where)
         elif member in ("pick", "omit"):
             found[member] = _members(one, where, expand)
-        elif member in ("join", "joinLevel", "showChanges", "sysAttrs"):
+        elif member == "showChanges":
+            found[member] = flag(one, where)
+        elif member in ("join", "joinLevel", "sysAttrs"):
             if one not in (False, "@none"):
                 raise OperationNotSupported(f"{where}: notifications with this member are not supported")
         elif member not in _NOTIFICATION_OUT:
@@ -60,6 +62,8 @@ def check_projection(params: Mapping[str, Any], name: str) -> None:
         raise BadRequestData(
             f"{name}.attributes: is another word for pick and cannot stand beside pick or omit (5.2.14)"
         )
+    if params.get("showChanges") and params.get("format") == "simplified":
+        raise BadRequestData(f"{name}.showChanges: cannot be true where format is simplified or keyValues (5.2.14)")
     both = next((one for one in params.get("omit", ()) if one in params.get("pick", ())), None)
     if both is not None:
         raise BadRequestData(f"{name}.omit: {both} stands in pick as well (4.21)")

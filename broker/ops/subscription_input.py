@@ -29,7 +29,7 @@ __all__ = ["fragment", "georel", "read"]
 
 _LATER: Final = ("temporalQ", "csf", "expandValues", "jsonKeys", "ngsildConformance", "splitEntities")
 _READ_ONLY: Final = ("status", "createdAt", "modifiedAt", "@context")
-_TRIGGERS_NOW: Final = ("entityCreated", "attributeCreated", "attributeUpdated")
+_DELETIONS: Final = ("entityUpdated", "entityDeleted", "attributeDeleted")
 _LONGEST_S: Final = 1e9
 
 
@@ -85,10 +85,21 @@ def _go_together(found: Mapping[str, Any]) -> None:
     check_projection(found.get("notification", {}), "notification")
     if "entities" not in found and "watchedAttributes" not in found and not found.get("localOnly"):
         raise BadRequestData("entities: at least one of entities and watchedAttributes is needed")
+    if "throttling" in found:
+        _summed_up(found)
     if "timeInterval" in found:
         for name in ("watchedAttributes", "throttling"):
             if name in found:
                 raise BadRequestData(f"timeInterval: cannot stand beside {name} (5.2.12)")
+
+
+def _summed_up(found: Mapping[str, Any]) -> None:
+    """Refuse what cannot be told of several changes at once: a throttled notification shows entities as they stand."""
+    deletion = next((one for one in found.get("notificationTrigger", ()) if one in _DELETIONS), None)
+    if deletion is not None:
+        raise OperationNotSupported(f"throttling: beside the notificationTrigger {deletion} is not supported")
+    if found.get("notification", {}).get("showChanges"):
+        raise OperationNotSupported("throttling: beside notification.showChanges is not supported")
 
 
 def _only_known(given: Mapping[str, Any]) -> None:
@@ -171,8 +182,6 @@ def _triggers(value: Any, name: str, expand: Expand) -> list[str]:
     for one in array(value, name):
         if one not in TRIGGERS:
             raise BadRequestData(f"{name}: {one!r:.40} is none of {', '.join(TRIGGERS)}")
-        if one not in _TRIGGERS_NOW:
-            raise OperationNotSupported(f"{name}: {one} is not supported; {', '.join(_TRIGGERS_NOW)} are")
     return cast("list[str]", value)
 
 

@@ -96,6 +96,7 @@ def compiled(tenant: str, stored: Stored) -> Subscription:
         interval_s=max(doc["timeInterval"], SHORTEST_S) if "timeInterval" in doc else None,
         throttling_s=doc.get("throttling"),
         projection=_projection(doc, notification),
+        show_changes=notification.get("showChanges", False),
         languages=parse_languages(doc["lang"]) if "lang" in doc else (),
     )
 

@@ -20,6 +20,7 @@ from broker.core.entity import Doc
 from broker.core.query import And, IdIn, Node, Query
 from broker.core.segments import doc as document
 from broker.core.subscription import Subscription
+from broker.core.telling import told
 from broker.ld.contexts import Contexts
 from broker.ops.entities import page_query, query_entities
 from broker.ops.view import Joined, View
@@ -33,6 +34,9 @@ from broker.workers.showing import content, entities
 from ontologies import load
 
 __all__ = ["Sender"]
+
+_NOTHING = "null"
+"""The state of an entity that is deleted."""
 
 
 class Sender:
@@ -53,7 +57,8 @@ class Sender:
         subscription = await self._subscription(debt)
         active = await self._contexts.resolve(subscription.context or load.CORE_CONTEXT)
         if state is not None:
-            found = entities(subscription, [await self._visible(subscription, state)], active)
+            deleted_at = times.of(state.at) if state.after == _NOTHING else None
+            found = entities(subscription, [await self._visible(subscription, state)], active, deleted_at)
             if not found:
                 raise Withheld("nothing of the entity is to be told")
             return Sent(await self._post(subscription, debt, found))
@@ -83,12 +88,15 @@ class Sender:
 
     async def _visible(self, subscription: Subscription, state: State) -> Doc:
         access = await self._access(subscription)
-        after: Doc = orjson.loads(state.after)
+        after: Doc | None = orjson.loads(state.after)
         before: Doc | None = None if state.before is None else orjson.loads(state.before)
         masks = None if access is None else visible(before, after, access)
         if masks is None:
             raise Withheld("the subscriber may not see the entity any more")
-        return shown(after, masks[-1])
+        if before is not None:
+            for mask in masks:
+                before = shown(before, mask)
+        return told(subscription, before, None if after is None else shown(after, masks[-1]))
 
     async def _from(self, subscription: Subscription, debt: Debt, start: str) -> tuple[list[Doc], str | None]:
         """Find a page by the clock, of entities after `start`; say after which one the next begins."""

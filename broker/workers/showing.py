@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from broker.core import times
 from broker.core.entity import ENTITY_MEMBERS, LOCATION, Doc
 from broker.core.geojson import feature, geometry
 from broker.core.project import language, project, without_expiry
@@ -23,13 +24,18 @@ _GEO_JSON: Final = "application/geo+json"
 _LD_JSON: Final = "application/ld+json"
 
 
-def entities(subscription: Subscription, docs: Iterable[Doc], active: Active) -> list[dict[str, Any]]:
-    """Render what the subscriber sees of entities; those of which its projection leaves nothing are left out."""
-    found = [_entity(subscription, doc, active) for doc in docs]
+def entities(
+    subscription: Subscription, docs: Iterable[Doc], active: Active, deleted_at: str | None = None
+) -> list[dict[str, Any]]:
+    """Render what the subscriber sees of entities; those of which its projection leaves nothing are left out.
+
+    `deleted_at`: when the entity was deleted (canonical).
+    """
+    found = [_entity(subscription, doc, active, deleted_at) for doc in docs]
     return [one for one in found if one is not None]
 
 
-def _entity(subscription: Subscription, whole: Doc, active: Active) -> dict[str, Any] | None:
+def _entity(subscription: Subscription, whole: Doc, active: Active, deleted_at: str | None) -> dict[str, Any] | None:
     doc = project(whole, subscription.projection)
     if not doc:
         return None
@@ -37,6 +43,8 @@ def _entity(subscription: Subscription, whole: Doc, active: Active) -> dict[str,
     if subscription.languages:
         doc = language(doc, subscription.languages)
     found = to_external(doc, active, subscription.format)
+    if deleted_at is not None:
+        found["deletedAt"] = times.shown(deleted_at)
     if subscription.endpoint.accept != _GEO_JSON:
         return found
     return feature(found, geometry(whole.get(LOCATION), subscription.projection.datasets))

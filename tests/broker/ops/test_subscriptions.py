@@ -139,6 +139,7 @@ def test_read_only_members_are_ignored() -> None:
         ("lang", "en;;", "lang"),
         ("notification.pick", ["a b"], "notification.pick[0]"),
         ("notification.omit", [], "notification.omit"),
+        ("notification.showChanges", "true", "notification.showChanges"),
         ("timeInterval", 0, "timeInterval"),
         ("timeInterval", "5", "timeInterval"),
         ("timeInterval", True, "timeInterval"),
@@ -160,10 +161,8 @@ def test_what_is_wrong_is_named(path: str, value: Any, named: str) -> None:
         ("csf", "a==1", "csf"),
         ("splitEntities", True, "splitEntities"),
         ("ngsildConformance", "1.3", "ngsildConformance"),
-        ("notificationTrigger", ["entityDeleted"], "notificationTrigger"),
         ("notification.pick", ["stop{name}"], "notification.pick[0]"),
         ("notification.join", "flat", "notification.join"),
-        ("notification.showChanges", True, "notification.showChanges"),
         ("notification.sysAttrs", True, "notification.sysAttrs"),
         ("notification.endpoint.uri", "mqtt://r.example/x", "notification.endpoint.uri"),
         ("notification.endpoint.notifierInfo", [{"key": "a", "value": "b"}], "notification.endpoint.notifierInfo"),
@@ -201,6 +200,29 @@ def test_what_a_notification_holds_is_kept_and_shown_and_has_to_go_together() ->
         with pytest.raises(BadRequestData) as caught:
             fragment(doc, {"notification": params}, _expand, NOW)
         assert caught.value.detail.startswith(named)
+
+
+@pytest.mark.parametrize(
+    "more", [{"notificationTrigger": ["entityCreated", "attributeDeleted"]}, {"notification": {"showChanges": True}}]
+)
+def test_a_throttled_notification_cannot_show_single_changes(more: dict[str, Any]) -> None:
+    given = _valid() | {"throttling": 5}
+    given["notification"] |= more.get("notification", {})
+    with pytest.raises(OperationNotSupported) as caught:
+        read(more | given, _expand, NOW)
+    assert caught.value.detail.startswith("throttling: beside ")
+    del given["throttling"]
+    doc = read(more | given, _expand, NOW)
+    with pytest.raises(OperationNotSupported):
+        fragment(doc, {"throttling": 5}, _expand, NOW)
+
+
+def test_previous_values_need_a_form_that_has_room_for_them() -> None:
+    given = _valid()
+    given["notification"] |= {"showChanges": True, "format": "keyValues"}
+    with pytest.raises(BadRequestData) as caught:
+        read(given, _expand, NOW)
+    assert caught.value.detail.startswith("notification.showChanges: ")
 
 
 def test_a_periodic_subscription_watches_no_attributes() -> None:

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from broker.core.access import ALL, Access, AttrSet, Grant
+from broker.core.ids import NULL
 from broker.core.query import Compare, Number, Path
 from broker.ops import subscriptions
 from broker.store.ledger import Balance
@@ -108,6 +109,72 @@ async def test_notifications_in_geojson(world: World, sink: Sink) -> None:
     features[0]["properties"] = {"type": TYPE, LEVEL: 7, "location": point}
     assert other.body["data"] == {"type": "FeatureCollection", "features": features}
     assert other.headers["link"].startswith(f"<{_CORE}>; ")
+
+
+async def test_deletions_and_previous_values_are_told_to_those_who_ask(world: World, sink: Sink) -> None:
+    for path, trigger in (("/attr", "attributeDeleted"), ("/entity", "entityDeleted"), ("/updated", "entityUpdated")):
+        await world.subscribe(sink.url + path, notificationTrigger=[trigger], watchedAttributes=[LEVEL])
+    await world.subscribe(sink.url + "/shown", notification={"showChanges": True, "attributes": [LEVEL]})
+    await world.subscribe(sink.url + "/q", notificationTrigger=["entityDeleted"], q=f"<{LEVEL}>>5")
+    await world.subscribe(sink.url + "/default")
+    async with notifying(world):
+        await world.write("create", vehicle(1, 1, plate="AB"))
+        await world.write("upsert_update", vehicle(1, 2))
+        await world.write("upsert_replace", vehicle(1, None, plate="CD"))
+        await world.write("upsert_update", vehicle(1, 3))
+        await world.write("delete", vehicle(1, None))
+        assert await world.settled(14) == Balance(14, 14, 0, 0)
+    level: dict[str, list[Any]] = {}
+    for one in sink.received:
+        (entity,) = one.body["data"]
+        level.setdefault(one.path, []).append((entity.get(LEVEL), "deletedAt" in entity, PLATE in entity))
+    null, ones = {"type": "Property", "value": NULL}, {n: {"type": "Property", "value": n} for n in (1, 2, 3)}
+    assert level == {
+        "/attr": [(null, False, True), (null, True, False)],
+        "/entity": [(None, True, False)],
+        "/updated": [(ones[2], False, True), (null, False, True), (ones[3], False, True)],
+        "/shown": [
+            (ones[1], False, False),
+            (ones[2] | {"previousValue": 1}, False, False),
+            (null | {"previousValue": 2}, False, False),
+            (ones[3], False, False),
+        ],
+        "/default": [
+            (ones[1], False, True),
+            (ones[2], False, True),
+            (None, False, True),
+            (ones[3], False, True),
+        ],
+    }
+    (gone,) = sink.of("/entity")
+    assert sorted(gone.body["data"][0]) == ["deletedAt", "id", "type"]
+
+
+async def test_what_is_hidden_is_not_told_as_deleted_nor_as_what_was(world: World, sink: Sink) -> None:
+    """The plate is shown of vehicles of level 10 and more; that it is hidden from then on is no deletion."""
+    plates = Grant("urn:b", 1, frozenset({TYPE}), ALL, Compare(Path(LEVEL), ">=", Number(10)))
+    world.access = Access((Grant("urn:a", 1, frozenset({TYPE}), AttrSet(frozenset({LEVEL}))), plates))
+    triggers = ["attributeUpdated", "attributeDeleted", "entityDeleted"]
+    await world.subscribe(sink.url + "/a", notificationTrigger=triggers, notification={"showChanges": True})
+    async with notifying(world):
+        await world.write("create", vehicle(1, 10, plate="AB"))
+        await world.write("upsert_update", vehicle(1, 1))
+        await world.write("upsert_update", vehicle(1, 11, plate="CD"))
+        await world.write("upsert_update", vehicle(1, 1))
+        await world.write("upsert_replace", vehicle(1, 2))
+        await world.write("delete", vehicle(1, None))
+        assert await world.settled(5) == Balance(5, 5, 0, 0)
+    told = [{name: one.body["data"][0].get(name) for name in (LEVEL, PLATE)} for one in sink.received]
+    assert [one[LEVEL]["previousValue"] for one in told] == [10, 1, 11, 1, 2]
+    assert [one[PLATE] for one in told] == [None, {"type": "Property", "value": "CD"}, None, None, None]
+    world.access = Access((Grant("urn:a", 1, frozenset({TYPE}), ALL, Compare(Path(LEVEL), ">=", Number(10))),))
+    async with notifying(world):
+        await world.write("create", vehicle(2, 1))
+        await world.write("delete", vehicle(2, None))
+        await world.write("create", vehicle(3, 10))
+        await world.write("delete", vehicle(3, None))
+        assert await world.settled(6) == Balance(6, 6, 0, 0)
+    assert sink.received[-1].body["data"][0]["id"][-1] == "3"
 
 
 async def test_only_watched_attributes_of_matching_entities_fire(world: World, sink: Sink) -> None:
