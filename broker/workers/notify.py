@@ -25,10 +25,10 @@ from broker.ld.contexts import Contexts
 from broker.ops.entities import page_query, query_entities
 from broker.ops.view import Joined, View
 from broker.remote.client import Answer, Client
-from broker.store import beats
+from broker.store import beats, ledger
 from broker.store.ledger import Debt, State
 from broker.store.pool import Pool
-from broker.workers.delivery import Sent, Withheld
+from broker.workers.delivery import Sent, TooSoon, Withheld
 from broker.workers.notifier import AccessOf, Book, shown, visible
 from broker.workers.showing import content, entities
 from ontologies import load
@@ -53,22 +53,24 @@ class Sender:
         self._page = page
 
     async def send(self, debt: Debt, state: State | None) -> Sent:
-        """Send one notification. Raises Withheld if it may not or need not be sent any more, EngineUnavailable."""
+        """Send one notification. Raises Withheld if it may not or need not be sent, TooSoon, EngineUnavailable."""
         subscription = await self._subscription(debt)
+        await self._cooled_down(subscription)
         active = await self._contexts.resolve(subscription.context or load.CORE_CONTEXT)
         if state is not None:
             deleted_at = times.of(state.at) if state.after == _NOTHING else None
             found = entities(subscription, [await self._visible(subscription, state)], active, deleted_at)
             if not found:
                 raise Withheld("nothing of the entity is to be told")
-            return Sent(await self._post(subscription, debt, found))
+            return Sent(await self._post(subscription, debt, found), cooldown_s=subscription.endpoint.cooldown_s)
         start: str | None = debt.entity
         while start is not None:
             docs, start = await self._from(subscription, debt, start)
             found = entities(subscription, docs, active)
             if found:
                 until = None if subscription.interval_s is None else _next(debt, subscription.interval_s)
-                return Sent(await self._post(subscription, debt, found), start, until)
+                answer = await self._post(subscription, debt, found)
+                return Sent(answer, start, until, subscription.endpoint.cooldown_s)
         raise Withheld("no entity matches")
 
     async def _post(self, subscription: Subscription, debt: Debt, found: Sequence[dict[str, Any]]) -> Answer:
@@ -85,6 +87,16 @@ class Sender:
         if status != "active":
             raise Withheld(f"the subscription is {status}")
         return found
+
+    async def _cooled_down(self, subscription: Subscription) -> None:
+        """Raise TooSoon while the receiver is to be left alone, whichever worker it failed (5.2.15 cooldown)."""
+        cooldown_s = subscription.endpoint.cooldown_s
+        if cooldown_s is None:
+            return
+        async with self._pool.lend(None) as conn:
+            since_s = await ledger.since_failure(conn, subscription.tenant, subscription.id)
+        if since_s is not None and since_s < cooldown_s:
+            raise TooSoon(cooldown_s - since_s)
 
     async def _visible(self, subscription: Subscription, state: State) -> Doc:
         access = await self._access(subscription)

@@ -306,6 +306,28 @@ async def test_failures_are_tried_again_in_order_and_then_given_up(world: World,
     assert sink.of("/never") == []
 
 
+async def test_a_receiver_that_failed_is_left_alone_for_its_cooldown(world: World, sink: Sink) -> None:
+    world.limits = Limits(tries=100, first_s=0.01, longest_s=0.01)
+    sink.answers = {"/a": [404]}
+    await world.subscribe(sink.url + "/a", endpoint={"cooldown": 3_600_000})
+    async with notifying(world):
+        await world.write("create", vehicle(1, 1))
+        async with asyncio.timeout(15), world.pool.lend(None) as conn:
+            while not await conn.fetchval("SELECT failed FROM broker.ledger_totals"):  # noqa: ASYNC110 - it is watched
+                await asyncio.sleep(0.01)
+        await world.write("create", vehicle(2, 2))
+        await world.owed(2)
+    assert sink.received == []
+    async with notifying(world):
+        await asyncio.sleep(0.5)
+        assert await world.balance() == Balance(2, 0, 0, 2)
+    async with world.pool.lend(None) as conn:
+        await conn.execute("UPDATE broker.ledger_totals SET last_failure = last_failure - interval '1 hour'")
+    async with notifying(world):
+        assert await world.settled(2) == Balance(2, 2, 0, 0)
+    assert sorted(_told(sink.received)) == [("1", 1), ("2", 2)]
+
+
 async def test_a_receiver_at_a_private_address_is_never_called(world: World, sink: Sink) -> None:
     await world.subscribe("http://10.0.0.1:9/x")
     async with notifying(world):

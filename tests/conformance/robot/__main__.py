@@ -106,7 +106,8 @@ def _broker(access: str, types: list[str], row: str) -> Iterator[tuple[str, Data
         found: Database = stack.enter_context(database())
         counted = stack.enter_context(governing(found, types, row)) if access == "governed" else None
         environment = counted.environment if counted is not None else {"DATAPOLIS_ACCESS": "open"}
-        yield stack.enter_context(fresh_broker(found, environment)), found, counted
+        notifying = row.startswith("ContextInformation/Subscription")
+        yield stack.enter_context(fresh_broker(found, environment, notifying=notifying)), found, counted
 
 
 @contextmanager
