@@ -39,7 +39,7 @@ def notification_params(value: Any, name: str, expand: Expand) -> dict[str, Any]
         elif member == "format":
             if one not in ("normalized", "concise", "simplified", "keyValues"):
                 raise BadRequestData(f"{where}: must be normalized, concise, simplified or keyValues")
-            found[member] = "simplified" if one == "keyValues" else one
+            found[member] = one
         elif member == "endpoint":
             found[member] = _endpoint(one, where)
         elif member in ("pick", "omit"):
@@ -62,7 +62,7 @@ def check_projection(params: Mapping[str, Any], name: str) -> None:
         raise BadRequestData(
             f"{name}.attributes: is another word for pick and cannot stand beside pick or omit (5.2.14)"
         )
-    if params.get("showChanges") and params.get("format") == "simplified":
+    if params.get("showChanges") and params.get("format") in ("simplified", "keyValues"):
         raise BadRequestData(f"{name}.showChanges: cannot be true where format is simplified or keyValues (5.2.14)")
     both = next((one for one in params.get("omit", ()) if one in params.get("pick", ())), None)
     if both is not None:

@@ -107,6 +107,11 @@ def _only_known(given: Mapping[str, Any]) -> None:
     for name in given:
         if name not in known:
             raise BadRequestData(f"{name}: a Subscription has no such member (5.2.12)")
+    if isinstance(given.get("csf"), str):
+        try:
+            parse_q(given["csf"], str)
+        except BadRequestData as error:
+            raise BadRequestData(f"csf: {error.detail.removeprefix('q: ')}") from error
     for name in _LATER:
         if given.get(name) is not None and not (name == "splitEntities" and given[name] is False):
             raise OperationNotSupported(f"{name}: subscriptions with this member are not supported")

@@ -23,6 +23,7 @@ from broker.core.subscription import (
     DEFAULT_TRIGGERS,
     SHORTEST_S,
     Endpoint,
+    Format,
     Selector,
     Subscriber,
     Subscription,
@@ -49,6 +50,7 @@ __all__ = [
 ]
 
 MOST_PER_PARTY: Final = 1000
+_FORMATS: Final[Mapping[Any, Format]] = {"concise": "concise", "simplified": "simplified", "keyValues": "simplified"}
 
 
 # ---- what it means
@@ -78,7 +80,7 @@ def compiled(tenant: str, stored: Stored) -> Subscription:
         ),
         watched=None if watched is None else frozenset(watched),
         where=conditions[0] if len(conditions) == 1 else And(tuple(conditions)),
-        format=notification.get("format", "normalized"),
+        format=_FORMATS.get(notification.get("format"), "normalized"),
         sys_attrs=False,
         endpoint=Endpoint(
             endpoint["uri"],
@@ -181,7 +183,7 @@ def shown(stored: Stored, totals: Totals | None, name: Callable[[str], str], now
         if member in notification:
             notification[member] = [one if one in ENTITY_MEMBERS else name(one) for one in notification[member]]
     doc["notification"] = notification | _bookkeeping(totals)
-    doc["isActive"] = doc.get("isActive", True)
+    doc.setdefault("notificationTrigger", sorted(DEFAULT_TRIGGERS))
     doc["status"] = compiled("", stored).status(times.of(now.astimezone(UTC)))
     return doc
 

@@ -137,6 +137,7 @@ def test_read_only_members_are_ignored() -> None:
         ("datasetId", ["no uri"], "datasetId[0]"),
         ("datasetId", [], "datasetId"),
         ("lang", "en;;", "lang"),
+        ("csf", "a===", "csf"),
         ("notification.pick", ["a b"], "notification.pick[0]"),
         ("notification.omit", [], "notification.omit"),
         ("notification.showChanges", "true", "notification.showChanges"),
