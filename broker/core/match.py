@@ -19,6 +19,7 @@ from shapely.geometry.base import BaseGeometry
 
 from broker.core import geo
 from broker.core.entity import ENTITY_MEMBERS, Doc, targets
+from broker.core.kept import Kept
 from broker.core.pattern import pattern
 from broker.core.query import (
     And,
@@ -69,22 +70,6 @@ def matches(node: Node, doc: Doc, meta: Meta | None = None) -> bool:
     return predicate(node)(doc, meta)
 
 
-_KEPT: Final = 1024
-_kept: dict[int, tuple[Node, Predicate]] = {}
-
-
-def predicate(node: Node) -> Predicate:
-    """Return the condition as a function. The last ones are kept by identity, which costs no hash of the whole tree."""
-    found = _kept.get(id(node))
-    if found is not None and found[0] is node:
-        return found[1]
-    made = _build(node)
-    if len(_kept) >= _KEPT:
-        _kept.clear()
-    _kept[id(node)] = (node, made)
-    return made
-
-
 def _build(node: Node) -> Predicate:
     match node:
         case And(items):
@@ -118,6 +103,10 @@ def _build(node: Node) -> Predicate:
             return _compare(path, op, operand)
         case Matches(path, expression, negated):
             return _matches(path, expression, negated)
+
+
+predicate: Final = Kept(_build, 1024)
+"""Gives the condition as a function."""
 
 
 def _all(items: tuple[Predicate, ...]) -> Predicate:

@@ -24,6 +24,7 @@ from typing import Final
 
 from broker.core.access import ALL, Access, AttrSet, Grant, Prohibition
 from broker.core.entity import Doc
+from broker.core.kept import Kept
 from broker.core.match import Meta, Predicate, predicate
 from broker.core.query import (
     FALSE,
@@ -57,6 +58,7 @@ __all__ = [
 ]
 
 _NONE: Final = AttrSet()
+_KEPT: Final = 1024
 
 
 # ---- sets of attributes
@@ -321,35 +323,21 @@ class RowFilters:
         return self._masks[holds]
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    access: Access
-    filters: RowFilters
-    predicates: tuple[Predicate, ...]
+def _prepare(access: Access) -> tuple[RowFilters, tuple[Predicate, ...]]:
+    filters = RowFilters(access)
+    return filters, tuple(map(predicate, filters.nodes))
 
 
-_KEPT: Final = 1024
-_prepared: dict[int, _Prepared] = {}
-
-
-def _prepare(access: Access) -> _Prepared:
-    """Keep what was built for an access by identity: the same decision meets many entities."""
-    found = _prepared.get(id(access))
-    if found is None or found.access is not access:
-        filters = RowFilters(access)
-        found = _Prepared(access, filters, tuple(map(predicate, filters.nodes)))
-        if len(_prepared) >= _KEPT:
-            _prepared.clear()
-        _prepared[id(access)] = found
-    return found
+_prepared: Final = Kept(_prepare, _KEPT)
+"""The same decision meets many entities."""
 
 
 def mask(doc: Doc, access: Access, meta: Meta | None = None) -> AttrMask | None:
     """Return what the caller sees of one whole entity; None if it is hidden."""
-    found = _prepare(access)
-    return found.filters.mask([holds(doc, meta) for holds in found.predicates])
+    filters, predicates = _prepared(access)
+    return filters.mask([holds(doc, meta) for holds in predicates])
 
 
 def row_filters(access: Access) -> RowFilters:
     """Return the conditions that decide what a caller sees of each row, of a page or read by id."""
-    return _prepare(access).filters
+    return _prepared(access)[0]

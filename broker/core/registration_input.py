@@ -17,6 +17,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
+import orjson
+
 from broker.core import times
 from broker.core.entity import CORE
 from broker.core.errors import BadRequestData
@@ -24,13 +26,16 @@ from broker.core.geometry import fault
 from broker.core.ids import NULL, parse_entity_id, parse_tenant, parse_uri
 from broker.core.pattern import pattern
 from broker.core.registration import GROUPS, MODES, OPERATIONS
+from broker.core.validate import MAX_DEPTH
 
-__all__ = ["MOST_ENTITIES", "fragment", "read"]
+__all__ = ["MOST_BYTES", "MOST_ENTITIES", "fragment", "read"]
 
 Expand = Callable[[str], str]
 
 MOST_ENTITIES: Final = 1000
 """EntityInfos of one registration, those of all its RegistrationInfos together."""
+MOST_BYTES: Final = 1_000_000
+"""Bytes of one registration in expanded form."""
 _MOST_NAMES: Final = 200
 _READ_ONLY: Final = frozenset(
     {"@context", "createdAt", "lastFailure", "lastSuccess", "modifiedAt", "status", "timesFailed", "timesSent"}
@@ -54,6 +59,7 @@ def read(data: Any, expand: Expand, now: str) -> dict[str, Any]:
     given = _object(data, "registration")
     if given.get("type") != "ContextSourceRegistration":
         raise BadRequestData("type: must be ContextSourceRegistration")
+    _shallow(given)
     found = _members(given, expand, now)
     for name in ("information", "endpoint"):
         if name not in found:
@@ -74,6 +80,7 @@ def fragment(stored: Mapping[str, Any], id: str, data: Any, expand: Expand, now:
         raise BadRequestData("type: must be ContextSourceRegistration")
     if given.get("id", id) != id:
         raise BadRequestData("id: cannot be changed")
+    _shallow(given)
     gone = {name for name, value in given.items() if value is None or value == NULL}
     for name in _MANDATORY:
         if name in gone:
@@ -117,8 +124,27 @@ def _own_name(name: str, value: Any, expand: Expand) -> str:
     return found
 
 
+def _shallow(given: Mapping[str, Any]) -> None:
+    """Refuse a member that is nested deeper than anything that it may hold."""
+    for name, value in given.items():
+        level, depth = [value], 0
+        while level:
+            if depth > MAX_DEPTH:
+                raise BadRequestData(f"{name:.80}: nested deeper than {MAX_DEPTH}")
+            level = [
+                inner
+                for one in level
+                if isinstance(one, dict | list)
+                for inner in (one.values() if isinstance(one, dict) else one)
+                if isinstance(inner, dict | list)
+            ]
+            depth += 1
+
+
 def _whole(found: Mapping[str, Any]) -> None:
-    """Check what members demand of each other (4.3.6.3, 5.9.2.4)."""
+    """Check how long it is, and what members demand of each other (4.3.6.3, 5.9.2.4)."""
+    if len(orjson.dumps(found)) > MOST_BYTES:
+        raise BadRequestData(f"registration: longer than {MOST_BYTES} bytes with all its members")
     entities = [entity for info in found["information"] for entity in info.get("entities", ())]
     if len(entities) > MOST_ENTITIES:
         raise BadRequestData(f"information: has {len(entities)} EntityInfos; at most {MOST_ENTITIES} are taken")

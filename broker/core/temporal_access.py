@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from broker.core import times
@@ -95,10 +96,12 @@ def _length(period: Period) -> float:
     return float("inf") if period.whole else period.months * 2_629_746.0 + period.seconds
 
 
-def of_departed(manage: Access, prohibitions: Sequence[Prohibition]) -> Access:
+@lru_cache(maxsize=256)
+def of_departed(manage: Access, prohibitions: tuple[Prohibition, ...]) -> Access:
     """Return who sees what of entities that are gone: those who may manage their types.
 
-    There is no state for filters to look at, so a grant with a filter shows nothing, and a prohibition always holds.
+    The same for the same, so that what is made of it is kept. There is no state for filters to look at, so a grant
+    with a filter shows nothing, and a prohibition always holds.
     """
     hidden = tuple(replace(one, filter=TRUE) for one in (*manage.prohibitions, *prohibitions))
     return Access(tuple(one for one in manage.grants if one.filter == TRUE), hidden)

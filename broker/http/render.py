@@ -7,15 +7,15 @@ parsing them. Every other form parses. Both give the same bytes where both apply
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from broker.core import segments, times
 from broker.core.entity import Doc
+from broker.core.kept import Kept
 from broker.core.narrow import AttrMask
 from broker.core.project import EVERYTHING, LanguageRange, Projection, language, project, without_expiry
 from broker.core.render import Form, SysAttrs
@@ -219,18 +219,8 @@ class Writer:
         return found
 
 
-_writers: OrderedDict[int, Writer] = OrderedDict()
-
-
-def writer(active: Active) -> Writer:
-    """Give the writer of a context; contexts are kept, so their `Active` objects are too."""
-    found = _writers.get(id(active))
-    if found is not None and found.active is active:
-        return found
-    found = _writers[id(active)] = Writer(active)
-    if len(_writers) > _MAX_WRITERS:
-        _writers.popitem(last=False)
-    return found
+writer: Final = Kept(Writer, _MAX_WRITERS)
+"""Gives the writer of a context; contexts are kept, so their `Active` objects are too."""
 
 
 def entities(views: Sequence[View | Joined], active: Active, show: Show) -> list[str]:

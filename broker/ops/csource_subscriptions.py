@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
 from broker.core.csource_subscription import CsourceSubscription, Seen
+from broker.core.entity import ENTITY_MEMBERS
 from broker.core.errors import AlreadyExists, BadRequestData, OperationNotSupported, ResourceNotFound, TooManyResults
-from broker.core.ids import parse_uri
 from broker.core.parse_q import parse_q
 from broker.core.parse_scope import parse_scope
 from broker.core.parse_time import TemporalQuery, parse_time
@@ -21,7 +21,7 @@ from broker.core.print_q import print_q
 from broker.core.query import TRUE
 from broker.core.registration import Asked
 from broker.core.registration_access import Reach
-from broker.core.subscription import TRIGGERS, Subscriber
+from broker.core.subscription import Subscriber
 from broker.ops import subscription_input, subscriptions
 from broker.ops.members import Expand, array, flag, json_object, text
 from broker.ops.subscription_input import condition, georel
@@ -35,6 +35,7 @@ from broker.store.registrations import Stored as Registered
 from broker.store.subscriptions import Stored
 
 __all__ = [
+    "IMPLIED",
     "compiled",
     "count",
     "create",
@@ -48,7 +49,9 @@ __all__ = [
     "update",
 ]
 
-_FORMATS: Final = ("normalized", "concise", "simplified", "keyValues")
+
+IMPLIED: Final = "impliedContext"
+"""In a stored document: that its `jsonldContext` is the @context of the request, by its own URL."""
 
 
 # ---- what comes in
@@ -72,6 +75,8 @@ def fragment(stored: dict[str, Any], data: Any, expand: Expand, now: str) -> dic
     theirs, own = _apart({name: value for name, value in given.items() if name not in gone}, expand)
     kept = {name: value for name, value in stored.items() if name not in _OWN}
     found = subscription_input.fragment(kept, theirs, expand, now)
+    if "jsonldContext" in given:
+        found.pop(IMPLIED, None)
     before = {name: value for name, value in stored.items() if name in _OWN and name not in gone}
     return _checked(_joined(found, before | own))
 
@@ -100,6 +105,8 @@ def _joined(found: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _checked(doc: dict[str, Any]) -> dict[str, Any]:
+    if doc["notification"]["endpoint"].get("accept") == "application/geo+json":
+        raise OperationNotSupported("notification.endpoint.accept: registrations have no representation as GeoJSON")
     if "timeInterval" in doc and "entities" not in doc and not doc.get("localOnly"):
         raise BadRequestData("entities: needed where timeInterval is (5.2.12)")
     return doc
@@ -134,35 +141,14 @@ def _parsed(given: Mapping[str, Any]) -> TemporalQuery | None:
     return parse_time(given.get("timerel"), given.get("timeAt"), given.get("endTimeAt"), given.get("timeproperty"))
 
 
-def _datasets(value: Any, name: str, _: Expand) -> list[str]:
-    items = [(one, f"{name}[{at}]") for at, one in enumerate(array(value, name))]
-    return [one if one == "@none" else parse_uri(one, where) for one, where in items]
-
-
-def _triggers(value: Any, name: str, _: Expand) -> list[str]:
-    for one in array(value, name):
-        if one not in TRIGGERS:
-            raise BadRequestData(f"{name}: {one!r:.40} is none of {', '.join(TRIGGERS)}")
-    return cast("list[str]", value)
-
-
-def _format(value: Any, name: str, _: Expand) -> str:
-    if value not in _FORMATS:
-        raise BadRequestData(f"{name}: must be {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}")
-    return cast(str, value)
-
-
 _OWN: Final[Mapping[str, Callable[[Any, str, Expand], Any]]] = {
     "temporalQ": _temporal,
     "csf": condition,
-    "datasetId": _datasets,
-    "notificationTrigger": _triggers,
-    "lang": text,
     "expandValues": text,
     "jsonKeys": text,
     "splitEntities": flag,
 }
-_NOTIFICATION: Final[Mapping[str, Callable[[Any, str, Expand], Any]]] = {"format": _format, "sysAttrs": flag}
+_NOTIFICATION: Final[Mapping[str, Callable[[Any, str, Expand], Any]]] = {"sysAttrs": flag}
 
 
 # ---- what it means
@@ -176,7 +162,9 @@ def compiled(tenant: str, watched: Watched) -> CsourceSubscription:
     doc = watched.stored.doc
     base = subscriptions.compiled(tenant, watched.stored)
     datasets = doc.get("datasetId")
-    attrs = () if base.watched is None or base.attributes is None else (*base.watched, *base.attributes)
+    notification = doc["notification"]
+    named = notification.get("attributes") or [one for one in notification.get("pick", ()) if one not in ENTITY_MEMBERS]
+    attrs = () if base.watched is None or not named else (*base.watched, *named)
     return CsourceSubscription(
         base=base,
         asked=Asked(
@@ -252,6 +240,10 @@ def _own(found: Stored | None, id: str, party: str) -> Stored:
 def shown(stored: Stored, totals: Totals | None, name: Callable[[str], str], now: datetime) -> dict[str, Any]:
     """Return a subscription as an answer shows it; `name` compacts an IRI. No `@context` in it."""
     doc = subscriptions.shown(stored, totals, name, now)
+    if "notificationTrigger" not in stored.doc:
+        del doc["notificationTrigger"]
+    if doc.pop(IMPLIED, False):
+        del doc["jsonldContext"]
     if "csf" in doc:
         doc["csf"] = print_q(parse_q(doc["csf"], str), name)
     return doc

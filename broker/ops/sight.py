@@ -7,14 +7,14 @@ further makes the attributes that it names be parsed, and what it comes to is ke
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from broker.core import segments
 from broker.core.access import Access
+from broker.core.kept import Kept
 from broker.core.match import Meta, matches
 from broker.core.narrow import AttrMask, RowFilters, row_filters, types_only
 from broker.core.query import And, AnyAttr, Compare, Exists, GeoRel, Matches, Node, Not, Or, TypeIs
@@ -135,16 +135,5 @@ def _system_times(node: Node) -> bool:
     return isinstance(node, Not) and _system_times(node.item)
 
 
-_sights: OrderedDict[int, Sight] = OrderedDict()
-
-
-def sight(access: Access) -> Sight:
-    """Give the sight of an access; decisions are kept, so their `Access` objects are too."""
-    found = _sights.get(id(access))
-    if found is not None and found.access is access:
-        return found
-    found = Sight(access)
-    _sights[id(access)] = found
-    if len(_sights) > _MAX_SIGHTS:
-        _sights.popitem(last=False)
-    return found
+sight: Final = Kept(Sight, _MAX_SIGHTS)
+"""Gives the sight of an access; decisions are kept, so their `Access` objects are too."""

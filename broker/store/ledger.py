@@ -1,7 +1,7 @@
 """The ledger of notifications: what is owed, its tries and its outcome.
 
 At any time, in any transaction: due = delivered + dead + waiting rows, per subscription and in sum. What a periodic
-subscription is owed (`broker.store.beats`) has a version below 0 and tells of no change.
+or throttled subscription is owed (`broker.store.beats`) has a version below 0 and tells of no single change.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ __all__ = [
     "purge_beats",
     "revisions",
     "settle",
+    "since_failure",
     "states",
     "totals",
     "waiting",
@@ -70,7 +71,7 @@ class Due:
 class Debt:
     """A notification that waits. `name`: the UUID that it is sent under.
 
-    A periodic one has the instant at which it was due (us since 1970, negative) as version, and as entity the one
+    One by the clock has the instant at which it was due (us since 1970, negative) as version, and as entity the one
     after which its page begins.
     """
 
@@ -85,8 +86,8 @@ class Debt:
     retry_at: datetime | None = None
 
     @property
-    def periodic(self) -> bool:
-        """Say whether it is one of a periodic subscription."""
+    def by_clock(self) -> bool:
+        """Say whether it is one of a periodic or throttled subscription."""
         return self.version < 0
 
 
@@ -94,7 +95,7 @@ class Debt:
 class Outcome:
     """What a try came to. `sent`: the receiver was called. Still `waiting`: it is tried again at `retry_at`.
 
-    `rest`: of a periodic notification, after which entity the next page begins; None if there is none.
+    `rest`: of a notification by the clock, after which entity the next page begins; None if there is none.
     """
 
     id: int
@@ -211,6 +212,8 @@ async def settle(conn: Conn, outcomes: Sequence[Outcome]) -> list[Debt]:
         [o.at for o in outcomes],
     )
     await _forget(conn, [(row["tenant"], row["entity"], row["version"]) for row in rows])
+    if any(row["version"] < 0 for row in rows):
+        await conn.execute(_SQL["forget_pending"], [o.id for o in outcomes])
     return [Debt(*row) for row in follow]
 
 
@@ -219,6 +222,12 @@ async def totals(conn: Conn, tenant: str, subscriptions: Sequence[str]) -> dict[
     rows = await conn.fetch(_SQL["totals"], tenant, subscriptions)
     names = Totals.__dataclass_fields__
     return {row["subscription"]: Totals(**{name: row[name] for name in names}) for row in rows}
+
+
+async def since_failure(conn: Conn, tenant: str, subscription: str) -> float | None:
+    """Say how many seconds ago a call of the subscription's receiver failed last; None if none has."""
+    found: float | None = await conn.fetchval(_SQL["since_failure"], tenant, subscription)
+    return found
 
 
 async def balance(conn: Conn) -> Balance:
@@ -233,7 +242,7 @@ async def purge(conn: Conn, before: datetime, limit: int) -> int:
 
 
 async def purge_beats(conn: Conn, before: datetime, limit: int) -> int:
-    """Drop settled rows of periodic subscriptions as `purge` does."""
+    """Drop settled rows of periodic and throttled subscriptions as `purge` does."""
     return int((await conn.execute(_SQL["purge_beats"], before, limit)).rpartition(" ")[2])
 
 

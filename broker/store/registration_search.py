@@ -29,7 +29,7 @@ from broker.store.named import load
 from broker.store.pool import Conn
 from broker.store.registrations import Stored, info_rows, stored
 
-__all__ = ["count", "entities_in_the_way", "overlapping", "page", "seen"]
+__all__ = ["condition", "count", "entities_in_the_way", "overlapping", "page", "seen"]
 
 _COLUMNS: Final = "r.id, r.doc, r.party, r.created_at, r.modified_at, r.expires_at"
 _SPACES: Final = {
@@ -45,7 +45,7 @@ async def page(
     conn: Conn, asked: Asked, reach: Reach, party: str, limit: int, offset: int, now: datetime
 ) -> list[Stored]:
     """Return a page, by id, of the registrations that match among those that the party sees."""
-    where, params = _where(asked, reach, party, now)
+    where, params = condition(asked, reach, party, now)
     at = len(params)
     sql = f"SELECT {_COLUMNS} FROM registrations r WHERE {where} ORDER BY r.id LIMIT ${at + 1} OFFSET ${at + 2}"  # noqa: S608 (compiled)
     return [stored(row) for row in await conn.fetch(sql, *params, limit, offset)]
@@ -53,7 +53,7 @@ async def page(
 
 async def count(conn: Conn, asked: Asked, reach: Reach, party: str, now: datetime) -> int:
     """Count the registrations that match among those that the party sees."""
-    where, params = _where(asked, reach, party, now)
+    where, params = condition(asked, reach, party, now)
     return int(await conn.fetchval(f"SELECT count(*) FROM registrations r WHERE {where}", *params))  # noqa: S608 (compiled)
 
 
@@ -72,7 +72,8 @@ async def entities_in_the_way(conn: Conn, where: Node) -> str | None:
     return id
 
 
-def _where(asked: Asked, reach: Reach, party: str, now: datetime) -> tuple[str, list[object]]:
+def condition(asked: Asked, reach: Reach, party: str, now: datetime) -> tuple[str, list[object]]:
+    """Compile the condition on the row `r` of registrations, and its parameters."""
     if asked.datasets is not None or asked.encountered:
         raise ValueError("datasets and encountered sources are for matching in memory")
     params = Params(1, "r")

@@ -12,7 +12,8 @@ row is younger than everything up to the topic's end can only be a repeat of cha
 events are dropped.
 
 What periodic subscriptions are owed (5.8.6) is entered by whichever notifier finds them due (`broker.store.beats`), for
-one of its own partitions, and delivered like everything else.
+one of its own partitions, and delivered like everything else. So is what throttled ones are owed: their changes are
+judged like others', but only which entities they are of is kept.
 
 A subscriber sees a change if the entity is visible to it before and after, and triggers, `q` and data are taken from
 the visible attributes only. The ledger keeps both states until the notification is settled, because access is decided
@@ -190,7 +191,7 @@ class Notifier:
                 await self._take(consumer, batch)
 
     async def _beat(self, consumer: Consumer) -> None:
-        """Enter what periodic subscriptions are owed now, if it is time to look."""
+        """Enter what periodic and throttled subscriptions are owed now, if it is time to look."""
         if time.monotonic() < self._look_at or not consumer.held:
             return
         async with self._pool.lend(None) as conn:
@@ -213,13 +214,16 @@ class Notifier:
     async def _take(self, consumer: Consumer, batch: Batch) -> None:
         await self._book.refresh()
         batch, events, rows = await self._complete(consumer, batch)
-        kept, dues = await self._judge(events, rows)
+        kept, dues, throttled = await self._judge(events, rows)
         async with self._pool.tx(None) as conn:
             await offsets.advance(conn, self._source.consumer, self._source.owner, batch.steps())
+            await beats.pend(conn, throttled)
             debts = await ledger.owe(conn, kept, dues)
         consumer.moved(batch.steps())
         _DUE.inc(len(debts))
         self._delivery.add(debts, kept)
+        if throttled:
+            self._look_at = 0.0
 
     async def _complete(
         self, consumer: Consumer, batch: Batch
@@ -284,9 +288,11 @@ class Notifier:
 
     async def _judge(
         self, events: Sequence[_Event], rows: Mapping[EntityKey, tuple[Doc | None, int]]
-    ) -> tuple[list[State], list[Due]]:
+    ) -> tuple[list[State], list[Due], list[Due]]:
+        """Say what is owed: the states of the entities, whom they are to be told, and what waits as it is throttled."""
         kept: list[State] = []
         dues: list[Due] = []
+        throttled: list[Due] = []
         decided: dict[str, Access | None] = {}
         now = times.of(datetime.now(UTC))
         for one, (before, after) in _linked(events, rows):
@@ -299,21 +305,24 @@ class Notifier:
                     decided[key] = await self._access(subscription)
                 access = decided[key]
                 if access is not None and due(subscription, one.event, before, after, access):
-                    owed = True
                     event = one.event
-                    dues.append(Due(event.tenant, subscription.id, event.entity, event.version, one.partition))
+                    owed = owed or subscription.throttling_s is None
+                    (dues if subscription.throttling_s is None else throttled).append(
+                        Due(event.tenant, subscription.id, event.entity, event.version, one.partition)
+                    )
             if owed:
                 kept.append(_state(one, before, after))
-        return kept, dues
+        return kept, dues, throttled
 
 
 def due(subscription: Subscription, event: ChangeEvent, before: Doc | None, after: Doc | None, access: Access) -> bool:
     """Say whether the subscriber is owed a notification of the change, from what is visible to it."""
     masks = visible(before, after, access)
-    if masks is None or after is None:
+    state = before if after is None else after
+    if masks is None or state is None:
         return False
     seen = tuple(one for one in event.attrs if all(m.shows(one.name) for m in masks))
-    return fires(subscription, replace(event, attrs=seen), shown(after, masks[-1]))
+    return fires(subscription, replace(event, attrs=seen), shown(state, masks[-1]))
 
 
 def visible(before: Doc | None, after: Doc | None, access: Access) -> tuple[AttrMask, ...] | None:

@@ -43,7 +43,7 @@ async def test_create_retrieve_and_delete(api: Api) -> None:
     assert created.headers["Location"] == f"/ngsi-ld/v1/csourceSubscriptions/{_ID}"
     assert created.headers["Datapolis-Audit"]
     found = await api.get(f"{_PATH}/{_ID}")
-    assert (found.status, found.json) == (200, _subscription(id=_ID) | {"isActive": True, "status": "active"})
+    assert (found.status, found.json) == (200, _subscription(id=_ID) | {"status": "active"})
     assert found.headers["Link"] == (
         f'<{_CORE}>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"'
     )
@@ -66,7 +66,7 @@ async def test_every_member_comes_back_as_it_was_sent(api: Api) -> None:
     assert made.status == 201
     id = made.headers["Location"].removeprefix("/ngsi-ld/v1/csourceSubscriptions/")
     assert id.startswith("urn:ngsi-ld:Subscription:")
-    assert (await api.get(f"{_PATH}/{id}")).json == periodic | {"id": id, "isActive": True, "status": "active"}
+    assert (await api.get(f"{_PATH}/{id}")).json == periodic | {"id": id, "status": "active"}
 
 
 async def test_names_are_kept_in_full_and_shown_in_the_context_asked_with(api: Api) -> None:
@@ -168,10 +168,15 @@ async def test_what_is_wrong_is_named(api: Api, members: dict[str, Any], detail:
 
 
 async def test_what_cannot_be_acted_on_is_refused_by_name(api: Api) -> None:
+    geo = {"uri": "http://a.example", "accept": "application/geo+json"}
     for members, name in (
         ({"throttling": 5}, "throttling"),
         ({"ngsildConformance": "1.3"}, "ngsildConformance"),
-        ({"notification": {"showChanges": True}}, "notification.showChanges"),
+        ({"notification": {"join": "flat"}}, "notification.join"),
+        (
+            {"notification": {"endpoint": geo}},
+            "notification.endpoint.accept",
+        ),
         ({"notification": {"endpoint": {"uri": "mqtt://127.0.0.1/x"}}}, "notification.endpoint.uri"),
     ):
         answer = await api.post(_PATH, _subscription(**members))

@@ -207,6 +207,23 @@ async def test_what_is_wrong_is_named_and_nothing_is_kept(shared: Api, named: st
     assert (await shared.get(f"{PATH}?type=Vehicle")).json == []
 
 
+async def test_a_registration_is_bounded(shared: Api) -> None:
+    """In depth, in EntityInfos, in bytes, also as patches add to it."""
+    deep: Any = 1
+    for _ in range(200):
+        deep = [deep]
+    for named, members in (
+        ("own", {"own": deep}),
+        ("location", {"location": {"type": "Point", "coordinates": [1, 2], "more": deep}}),
+        ("information", {"information": [{"entities": [{"type": "A"}] * 200}] * 6}),
+    ):
+        status, kind, detail = await problem(await put(shared, **members))
+        assert (status, kind, detail.partition(": ")[0]) == (400, "BadRequestData", named)
+    assert (await put(shared, first="x" * 600_000)).status == 201
+    status, _, detail = await problem(await shared.call("PATCH", f"{PATH}/urn:r:1", {"second": "x" * 600_000}))
+    assert (status, detail.partition(": ")[0]) == (400, "registration")
+
+
 async def test_an_auxiliary_registration_is_accepted_over_anything(api: Api) -> None:
     """4.3.6.2: there can never be a conflict."""
     await api.post("/entities", {"id": "urn:v:1", "type": "Vehicle", "speed": {"type": "Property", "value": 1}})

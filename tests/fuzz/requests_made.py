@@ -103,6 +103,13 @@ _POOLS: Final[dict[str, list[str]]] = {
         "[[[[0,0]]]]",
     ],
     "count": ["true", "false"],
+    "csf": [
+        'endpoint=="http://source.example"',
+        'mode~="re.*"',
+        "ex:own>0",
+        "location",
+        "createdAt>2020-01-01T00:00:00Z",
+    ],
     "datasetId": ["@none", "urn:ngsi-ld:Dataset:1", "@none,urn:ngsi-ld:Dataset:1"],
     "deleteAll": ["true", "false"],
     "details": ["true", "false"],
@@ -232,6 +239,7 @@ class Requests:
     def _path(self, operation: Operation) -> str:
         path = answers.BASE + operation.path
         pools = {"entityId": _IDS, "attrId": _NAMES, "attrName": _NAMES, "type": ["Vehicle", "Building"]}
+        pools["registrationId"] = [f"urn:ngsi-ld:ContextSourceRegistration:{number}" for number in range(20)]
         while "{" in path:
             before, _, rest = path.partition("{")
             name, _, after = rest.partition("}")
@@ -243,7 +251,7 @@ class Requests:
         r = self._random
         known = sorted(operation.query)
         chosen = r.sample(known, min(len(known), r.choice([0, 1, 1, 2, 2, 3, 5])))
-        if operation.id == "queryEntities" and "type" not in chosen and r.random() < 0.8:
+        if operation.id in ("queryEntities", "queryRegistrations") and "type" not in chosen and r.random() < 0.8:
             chosen.append("type")
         if r.random() < 0.02:
             chosen.append(r.choice(["nope", "", "Type"]))
@@ -297,6 +305,8 @@ class Requests:
             }
         if kind.startswith("CsourceSubscription"):
             return self._csource_subscription()
+        if kind.startswith("CSourceRegistration"):
+            return self._registration(kind)
         if kind == "ContextBody":
             return {"@context": r.choice([CONTEXT, {"a": "urn:a"}, [], "urn:x"])}
         entity = self._maker.entity(5)
@@ -327,6 +337,43 @@ class Requests:
         endpoint = {"uri": "http://127.0.0.1:9/none", "accept": "application/json"}
         notification = {"endpoint": endpoint, "format": self._one(_POOLS["format"]), "attributes": [self._one(_NAMES)]}
         return {"type": "Subscription", "entities": [{"type": "Nobody"}], **chosen, "notification": notification}
+
+    def _registration(self, kind: str) -> dict[str, Any]:
+        """Make a registration, or with a chance for each member, a part of one."""
+        r = self._random
+        info = r.choice(
+            [
+                {"entities": [{"type": r.choice(["Vehicle", ["Vehicle", "Sensor"]])}]},
+                {"entities": [{"id": self._one(_IDS), "type": "Vehicle"}], "propertyNames": [self._one(_NAMES)]},
+                {"entities": [{"idPattern": self._one(_POOLS["idPattern"])}], "relationshipNames": ["isIn"]},
+                {"propertyNames": ["speed", self._one(_NAMES)]},
+            ]
+        )
+        interval = {"startAt": self._one(_TIMES), "endAt": self._one(_TIMES)}
+        found = {
+            "id": f"urn:ngsi-ld:ContextSourceRegistration:{r.randrange(20)}",
+            "type": "ContextSourceRegistration",
+            "endpoint": self._one(["http://source.example", "https://source.example:1026/base"]),
+            "information": [info],
+        }
+        more: dict[str, Any] = {
+            "contextSourceInfo": [{"key": "accept", "value": self._one(["application/json", "text/html"])}],
+            "datasetId": ["@none", "urn:d:1"],
+            "expiresAt": self._one(_TIMES),
+            "location": {"type": "Point", "coordinates": [r.choice([1, 200, "x"]), 2]},
+            "management": {"timeout": r.choice([1, 0, 1e400]), "cacheDuration": self._one(["PT5M", "P"])},
+            "managementInterval": interval,
+            "mode": self._one(["inclusive", "exclusive", "redirect", "auxiliary"]),
+            "observationInterval": interval,
+            "operations": [self._one(["retrieveOps", "queryEntity", "createEntity"])],
+            "refreshRate": self._one(["PT1S", "P1DT2H"]),
+            "scope": self._one(["/a/b", "/a"]),
+            "ex:own": r.choice([1, None, {"type": "Property"}, {"type": "Property", "value": [1]}, "x", [[]]]),
+        }
+        found |= {name: more[name] for name in r.sample(sorted(more), r.choice([0, 0, 1, 2, 4]))}
+        if "Fragment" in kind:
+            return {name: found[name] for name in r.sample(sorted(found), r.randint(0, len(found)))}
+        return found
 
     def _broken(self, value: Any) -> Any:
         """Put a fault somewhere into the value."""

@@ -44,7 +44,11 @@ async def create(request: Request) -> Response:
     active = await context_of_body(call.services.contexts, body, body.data)
     now = datetime.now(UTC)
     doc = csource_subscriptions.read(body.data, active.expand_term, times.of(now))
+    named = "jsonldContext" in doc
     await fix_context(call, doc, body)
+    made = f"{call.services.settings.broker_url.rstrip('/')}{answers.BASE}/jsonldContexts/"
+    if not named and not doc.get("jsonldContext", made).startswith(made):
+        doc[csource_subscriptions.IMPLIED] = True
     prepared = call.seal("allowed")
     async with call.services.pool.tx(call.schema) as conn:
         id = await csource_subscriptions.create(conn, doc, subscriber_of(call), now)
@@ -127,7 +131,7 @@ async def _answer(
     now = datetime.now(UTC)
     shown = [csource_subscriptions.shown(one, totals.get(ledger_name(one.id)), active.attr, now) for one in stored]
     prepared = await call.commit("allowed", len(shown))
-    headers = call.headers(prepared.receipt)
+    headers = {**call.headers(prepared.receipt), **negotiate.preferences(request).applied()}
     if count is not None:
         headers["NGSILD-Results-Count"] = str(count)
     if media == LD_JSON:

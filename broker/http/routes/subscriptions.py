@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, unquote
@@ -58,9 +59,12 @@ async def query(request: Request) -> Response:
     limit = params.whole(given, "limit", settings.page_default, settings.page_max)
     offset = params.whole(given, "offset", 0, settings.offset_max)
     async with call.services.pool.lend(call.schema) as conn:
-        found = await subscriptions.page(conn, call.caller.party, limit, offset)
+        found = await subscriptions.page(conn, call.caller.party, limit + 1, offset)
         count = await subscriptions.count(conn, call.caller.party) if params.flag(given, "count") else None
-    return await _answer(request, call, found, count)
+    media = negotiate.accept(request.headers.get("accept"))
+    path = f"{answers.BASE}/subscriptions"
+    links = answers.offset_links(path, given, limit, offset, len(found) > limit, media)
+    return await _answer(request, call, found[:limit], count, links)
 
 
 @router.get("/subscriptions/{subscription_id}")
@@ -126,7 +130,9 @@ def subscriber_of(call: Call) -> Subscriber:
     return Subscriber(caller.party, caller.sub, caller.tier, caller.roles, call.purpose)
 
 
-async def _answer(request: Request, call: Call, found: Stored | list[Stored], count: int | None) -> Response:
+async def _answer(
+    request: Request, call: Call, found: Stored | list[Stored], count: int | None, links: Sequence[str] = ()
+) -> Response:
     media = negotiate.accept(request.headers.get("accept"))
     link = negotiate.link_context(request)
     active = await call.services.contexts.resolve(link)
@@ -136,12 +142,15 @@ async def _answer(request: Request, call: Call, found: Stored | list[Stored], co
     now = datetime.now(UTC)
     shown = [subscriptions.shown(one, totals.get(one.id), active.attr, now) for one in stored]
     prepared = await call.commit("allowed", len(shown))
-    headers = call.headers(prepared.receipt)
+    # A subscription is the same in every version of the specification that can be preferred.
+    headers = {**call.headers(prepared.receipt), **negotiate.preferences(request).applied()}
     if count is not None:
         headers["NGSILD-Results-Count"] = str(count)
     if media == LD_JSON:
         for one in shown:
             one["@context"] = link or load.CORE_CONTEXT
     else:
-        headers["Link"] = answers.context_header(link)
+        links = [answers.context_header(link), *links]
+    if links:
+        headers["Link"] = ", ".join(links)
     return Response(orjson.dumps(shown if isinstance(found, list) else shown[0]), 200, headers, media_type=media)

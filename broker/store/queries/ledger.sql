@@ -99,12 +99,25 @@ WHERE s.tenant = n.tenant AND s.entity = n.entity AND s.version = n.version
         WHERE l.tenant = s.tenant AND l.entity = s.entity AND l.version = s.version AND l.status = 'waiting'
     )
 
+-- name: forget_pending
+DELETE FROM broker.pending AS p USING broker.ledger AS l
+WHERE l.id = ANY($1::bigint[]) AND l.version < 0 AND l.status <> 'waiting'
+    AND p.tenant = l.tenant AND p.subscription = l.subscription AND p.version = l.version
+    AND NOT EXISTS (
+        SELECT FROM broker.ledger AS w
+        WHERE w.tenant = p.tenant AND w.subscription = p.subscription AND w.version = p.version AND w.status = 'waiting'
+    )
+
 -- name: totals
 SELECT t.*, (
         SELECT count(*) FROM broker.ledger AS l
         WHERE l.tenant = t.tenant AND l.subscription = t.subscription AND l.status = 'waiting'
     ) AS waiting
 FROM broker.ledger_totals AS t WHERE t.tenant = $1 AND t.subscription = ANY($2::text[])
+
+-- name: since_failure
+SELECT extract(epoch FROM now() - last_failure)::double precision FROM broker.ledger_totals
+WHERE tenant = $1 AND subscription = $2
 
 -- name: balance
 SELECT coalesce(sum(due), 0)::bigint AS due, coalesce(sum(delivered), 0)::bigint AS delivered,

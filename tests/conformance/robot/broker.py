@@ -1,4 +1,6 @@
-"""A broker of its own for each row of the table: a fresh database, the HTTP server, sweeper, relay and notifiers."""
+"""A broker of its own for each row of the table: a fresh database, the HTTP server, the sweeper of what expires, and
+where subscriptions are tried also what notifies.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from uuid import uuid4
 
 import asyncpg
 
@@ -15,19 +18,12 @@ from docker.local.stack import ROOT
 from tests.faults.streams import declare
 from tests.fixtures.broker import broker_process, free_port
 from tests.fixtures.postgres import Database
-from tests.fixtures.topics import remove_topics
 
 __all__ = ["API", "emptied", "fresh_broker"]
 
 API = "/ngsi-ld/v1"
 # The least page of the temporal API at which the suite's cases of paging by time page.
-_SETTINGS = {
-    "DATAPOLIS_LOG_LEVEL": "error",
-    "DATAPOLIS_EXPIRE_EVERY_S": "0.5",
-    "DATAPOLIS_BATCH_MAX": "1000",
-    # 046_12 and 047_06 count the tries of a failing receiver over five seconds: they want one.
-    "DATAPOLIS_NOTIFY_FIRST_S": "30",
-}
+_SETTINGS = {"DATAPOLIS_LOG_LEVEL": "error", "DATAPOLIS_EXPIRE_EVERY_S": "0.5", "DATAPOLIS_BATCH_MAX": "1000"}
 
 
 def emptied(database: Database) -> None:
@@ -41,6 +37,10 @@ async def _empty(database: Database) -> None:
         tables = await connection.fetch(
             "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables WHERE schemaname ~ '^t_[0-9a-f]{16}$'"
         )
+        for table in tables:
+            if table["name"].endswith(".subscriptions"):
+                # one by one, so that the notifier hears of it
+                await connection.execute(f"DELETE FROM {table['name']}")  # noqa: S608 - names from the catalog
         if tables:
             await connection.execute(f"TRUNCATE {', '.join(table['name'] for table in tables)} CASCADE")
     finally:
@@ -48,25 +48,23 @@ async def _empty(database: Database) -> None:
 
 
 @contextmanager
-def fresh_broker(database: Database, environment: Mapping[str, str]) -> Iterator[str]:
+def fresh_broker(database: Database, environment: Mapping[str, str], *, notifying: bool = False) -> Iterator[str]:
     """Run it; give the base of its API."""
     given = {"DATAPOLIS_EGRESS_ALLOW": "127.0.0.0/8,::1/128", **_SETTINGS, **environment}
-    with broker_process(database, given) as running:
-        prefix = f"{database.name.replace('_', '-')}-"
+    roles = ["expire"]
+    if notifying:
+        prefix = f"c{uuid4().hex[:8]}-"
         asyncio.run(declare(database.engines.kafka, prefix, partitions=1))
-        of_workers = {
-            "DATAPOLIS_KAFKA": database.engines.kafka,
-            "DATAPOLIS_TOPIC_PREFIX": prefix,
-            "DATAPOLIS_ADMIN_PORT": str(free_port()),
-        }
-        background = subprocess.Popen(
-            [sys.executable, "-m", "broker", "work", "expire", "relay", "notify"],
+        given |= {"DATAPOLIS_KAFKA": database.engines.kafka, "DATAPOLIS_TOPIC_PREFIX": prefix}
+        roles += ["relay", "notify"]
+    with broker_process(database, given) as running:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "broker", "work", *roles],
             cwd=ROOT,
-            env={**os.environ, **database.environment(), **given, **of_workers},
+            env={**os.environ, **database.environment(), **given, "DATAPOLIS_ADMIN_PORT": str(free_port())},
         )
         try:
             yield running.url + API
         finally:
-            background.terminate()
-            background.wait(20)
-            asyncio.run(remove_topics(database.engines.kafka, prefix))
+            worker.terminate()
+            worker.wait(20)
