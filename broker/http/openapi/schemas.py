@@ -361,7 +361,7 @@ def _csource_subscription() -> Schema:
             "datasetId": {**_STRING_LIST, "minItems": 1},
             "timeInterval": {"type": "number", "exclusiveMinimum": 0},
             "notificationTrigger": {**_STRING_LIST, "minItems": 1},
-            **dict.fromkeys(("isActive", "localOnly", "splitEntities"), {"type": "boolean"}),
+            **{name: {"type": "boolean"} for name in ("isActive", "localOnly", "splitEntities")},
             "expiresAt": _TIME,
             "jsonldContext": _URI,
             "status": {"enum": ["active", "paused", "expired"], "readOnly": True},
