@@ -280,9 +280,11 @@ class CsourceNotifier:
         reach, party = Reach(access or Access()), one.base.subscriber.party
         owed: list[_Entry] = []
         if access is not None and watched.told and one.every is None:
-            for change in changes:
-                if reason(one, seen(change.was, reach, party), seen(change.now, reach, party)) is not None:
-                    owed.append(_Entry(tenant, id, Told(of, change.was, change.now)))
+            owed += [
+                _Entry(tenant, id, Told(of, change.was, change.now))
+                for change in changes
+                if reason(one, seen(change.was, reach, party), seen(change.now, reach, party)) is not None
+            ]
         if found is not None and (untold or periodic):
             matching = tuple(each for each in found if relevant(one, seen(each, reach, party)) is not None)
             told = Told(of, all=matching, first=untold) if matching else None
