@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from broker.core.entity import ENTITY_MEMBERS, Doc, Instance, dataset_of, instances
 from broker.core.errors import BadRequestData
+from broker.core.ids import NULL
 
 __all__ = ["EVERYTHING", "LanguageRange", "Projection", "language", "parse_languages", "project", "without_expiry"]
 
@@ -102,6 +103,8 @@ def _speak(one: Instance, ranges: Sequence[LanguageRange]) -> Instance:
             for member, value in one.items()
         }
     tags: dict[str, Any] = one["languageMap"]
+    if tags == {"@none": NULL}:
+        return one
     tag = _best(tags, ranges)
     found: Instance = {"type": "Property", "value": tags[tag], "lang": tag}
     for member, value in one.items():

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from broker.core import times
 from broker.core.entity import INSTANCE_MEMBERS, KINDS, Doc, Instance, dataset_of
+from broker.core.ids import NULL
 
 __all__ = ["EXPANDED", "Expanded", "Form", "Names", "SysAttrs", "compact_instances", "compact_value", "render"]
 
@@ -20,6 +21,8 @@ Form: TypeAlias = Literal["normalized", "concise", "simplified"]
 _COMPOUND: Final = frozenset({"value", "valueList", "previousValue", "previousValueList"})
 _NAMED: Final = frozenset({"vocab", "previousVocab", "objectType", "valueType", "entityTypeSealed"})
 _SIGNS: Final = frozenset({"type", "@type", "@value", *(kind.member for kind in KINDS.values())})
+_NULLS: Final = (NULL, {"@none": NULL})
+"""What stands in place of a value that was deleted (4.5.18.2, 5.8.6)."""
 _WRAPPED: Final = frozenset({"languageMap", "json", "vocab"})
 
 
@@ -144,12 +147,14 @@ def _concise(one: Instance, names: Names, meta: Mapping[str, list[str]] | None, 
             continue
         if member not in INSTANCE_MEMBERS:
             found[names.attr(member)] = _attribute(value, names, "concise", None)
-        elif member == "objectList":
+        elif member == "objectList" and value != NULL:
             found[member] = [item["object"] for item in value]
         else:
             found[member] = _member(member, value, one, names)
     if meta is not None:
         _stamp(found, one, meta)
+    if bare and len(found) == 1 and next(iter(found.values())) in _NULLS:
+        return NULL
     if (
         bare
         and len(found) == 1
@@ -194,6 +199,8 @@ def _simplified(one: Instance, names: Names) -> Any:
     kind = KINDS[one["type"]]
     value = _member(kind.member, one.get(kind.member), one, names)
     if kind.member in _WRAPPED:
+        if value in _NULLS:
+            return NULL
         return {kind.member: value}
     if kind.member == "objectList" and isinstance(value, list):
         return [item["object"] if isinstance(item, dict) else item for item in value]
@@ -203,6 +210,6 @@ def _simplified(one: Instance, names: Names) -> Any:
 def _one_or_all(name: Callable[[str], str], value: str | Iterable[str], *, single: bool = True) -> Any:
     """Name one or several; a list of one becomes that one where `single` says so."""
     if isinstance(value, str):
-        return name(value)
+        return value if value == NULL else name(value)
     found = [name(one) if isinstance(one, str) else one for one in value]
     return found[0] if single and len(found) == 1 else found

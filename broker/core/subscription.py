@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeAlias
 from broker.core.change import AttrChange, ChangeEvent, Members
 from broker.core.entity import Doc, dataset_of, instances
 from broker.core.match import matches
+from broker.core.project import EVERYTHING, LanguageRange, Projection
 from broker.core.query import TRUE, And, IdIn, IdPattern, Node, Or, TypeIs
 
 __all__ = [
@@ -100,7 +101,6 @@ class Subscription:
     selectors: tuple[Selector, ...]
     watched: frozenset[str] | None
     where: Node
-    attributes: tuple[str, ...] | None
     format: Format
     sys_attrs: bool
     endpoint: Endpoint
@@ -112,6 +112,9 @@ class Subscription:
     triggers: frozenset[Trigger] = field(default=DEFAULT_TRIGGERS)
     interval_s: float | None = None
     throttling_s: float | None = None
+    projection: Projection = EVERYTHING
+    languages: tuple[LanguageRange, ...] = ()
+    show_changes: bool = False
 
     @property
     def condition(self) -> Node:
@@ -154,9 +157,12 @@ class Index:
         return [found[key] for key in sorted(found)]
 
 
-def fires(one: Subscription, event: ChangeEvent, after: Doc | None) -> bool:
-    """Say whether the change triggers the subscription and the entity meets its conditions afterwards."""
-    if after is None or not any(t in one.triggers for t in _triggers(one, event)):
+def fires(one: Subscription, event: ChangeEvent, after: Doc) -> bool:
+    """Say whether the change triggers the subscription and the entity meets its conditions afterwards.
+
+    `after`: of a deleted entity, as it was before.
+    """
+    if not any(t in one.triggers for t in _triggers(one, event)):
         return False
     if one.selectors and not any(matches(selector.node, after) for selector in one.selectors):
         return False
@@ -212,7 +218,7 @@ def _triggers(one: Subscription, event: ChangeEvent) -> set[Trigger]:
     if event.op == "created":
         seen.add("entityCreated")
     elif event.op == "deleted":
-        return {"entityDeleted"}
+        seen.add("entityDeleted")
     for change in event.attrs:
         if one.watched is not None and change.name not in one.watched:
             continue

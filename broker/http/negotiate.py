@@ -44,7 +44,8 @@ Media: TypeAlias = Literal["application/json", "application/ld+json", "applicati
 
 
 _WEIGHT = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
-_VERSION = re.compile(r"ngsi-ld\s*=\s*([0-9]{1,3})\.([0-9]{1,3})")
+# Names of preferences are of either case, and may have parameters (RFC 7240, 2).
+_VERSION = re.compile(r"ngsi-ld\s*=\s*([0-9]{1,3})\.([0-9]{1,3})\s*(?:;.*)?", re.IGNORECASE)
 
 
 class NotAcceptable(NgsiLdError):

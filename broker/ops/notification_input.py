@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from broker.core.errors import BadRequestData, OperationNotSupported
 from broker.core.ids import parse_uri
-from broker.ops.members import Expand, array, json_object, names, text
+from broker.core.parse_project import depth, parse_projection
+from broker.ops.members import Expand, array, flag, json_object, names, text
 
-__all__ = ["notification_params"]
+__all__ = ["check_projection", "notification_params"]
 
 _NOTIFICATION_OUT: Final = (
     "lastFailure",
@@ -37,10 +39,14 @@ def notification_params(value: Any, name: str, expand: Expand) -> dict[str, Any]
         elif member == "format":
             if one not in ("normalized", "concise", "simplified", "keyValues"):
                 raise BadRequestData(f"{where}: must be normalized, concise, simplified or keyValues")
-            found[member] = "simplified" if one == "keyValues" else one
+            found[member] = one
         elif member == "endpoint":
             found[member] = _endpoint(one, where)
-        elif member in ("pick", "omit", "join", "joinLevel", "showChanges", "sysAttrs"):
+        elif member in ("pick", "omit"):
+            found[member] = _members(one, where, expand)
+        elif member == "showChanges":
+            found[member] = flag(one, where)
+        elif member in ("join", "joinLevel", "sysAttrs"):
             if one not in (False, "@none"):
                 raise OperationNotSupported(f"{where}: notifications with this member are not supported")
         elif member not in _NOTIFICATION_OUT:
@@ -48,6 +54,32 @@ def notification_params(value: Any, name: str, expand: Expand) -> dict[str, Any]
     if "endpoint" not in found:
         raise BadRequestData(f"{name}.endpoint: missing")
     return found
+
+
+def check_projection(params: Mapping[str, Any], name: str) -> None:
+    """Check that what a notification is to hold can be said together (5.2.14.1)."""
+    if "attributes" in params and ("pick" in params or "omit" in params):
+        raise BadRequestData(
+            f"{name}.attributes: is another word for pick and cannot stand beside pick or omit (5.2.14)"
+        )
+    if params.get("showChanges") and params.get("format") in ("simplified", "keyValues"):
+        raise BadRequestData(f"{name}.showChanges: cannot be true where format is simplified or keyValues (5.2.14)")
+    both = next((one for one in params.get("omit", ()) if one in params.get("pick", ())), None)
+    if both is not None:
+        raise BadRequestData(f"{name}.omit: {both} stands in pick as well (4.21)")
+
+
+def _members(value: Any, name: str, expand: Expand) -> list[str]:
+    """Read members' names (4.21): id, type, scope, and attributes, expanded."""
+    found: list[str] = []
+    for at, one in enumerate(array(value, name)):
+        tree = parse_projection(text(one, f"{name}[{at}]"), f"{name}[{at}]", expand)
+        if depth(tree):
+            raise OperationNotSupported(
+                f"{name}[{at}]: projections of linked entities need join, which is not supported"
+            )
+        found += tree
+    return list(dict.fromkeys(found))
 
 
 def _endpoint(value: Any, where: str) -> dict[str, Any]:
@@ -62,10 +94,8 @@ def _endpoint(value: Any, where: str) -> dict[str, Any]:
     for member, one in given.items():
         at = f"{where}.{member}"
         if member == "accept":
-            if one == "application/geo+json":
-                raise OperationNotSupported(f"{at}: {one} is not supported")
-            if one not in ("application/json", "application/ld+json"):
-                raise BadRequestData(f"{at}: must be application/json or application/ld+json")
+            if one not in ("application/json", "application/ld+json", "application/geo+json"):
+                raise BadRequestData(f"{at}: must be application/json, application/ld+json or application/geo+json")
             found[member] = one
         elif member == "receiverInfo":
             found[member] = [_pair(item, f"{at}[{n}]") for n, item in enumerate(array(one, at))]

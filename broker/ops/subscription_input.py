@@ -19,25 +19,17 @@ from broker.core.parse_scope import parse_scope
 from broker.core.parse_type import parse_type
 from broker.core.pattern import pattern
 from broker.core.print_q import print_q, print_scope, print_type
+from broker.core.project import parse_languages
 from broker.core.query import TRUE, GeoRel
 from broker.core.subscription import TRIGGERS
 from broker.ops.members import Expand, array, flag, json_object, names, positive, text
-from broker.ops.notification_input import notification_params
+from broker.ops.notification_input import check_projection, notification_params
 
-__all__ = ["fragment", "georel", "read"]
+__all__ = ["condition", "fragment", "georel", "read"]
 
-_LATER: Final = (
-    "temporalQ",
-    "csf",
-    "datasetId",
-    "expandValues",
-    "jsonKeys",
-    "lang",
-    "ngsildConformance",
-    "splitEntities",
-)
+_LATER: Final = ("temporalQ", "csf", "expandValues", "jsonKeys", "ngsildConformance", "splitEntities")
 _READ_ONLY: Final = ("status", "createdAt", "modifiedAt", "@context")
-_TRIGGERS_NOW: Final = ("entityCreated", "attributeCreated", "attributeUpdated")
+_DELETIONS: Final = ("entityUpdated", "entityDeleted", "attributeDeleted")
 _LONGEST_S: Final = 1e9
 
 
@@ -78,19 +70,36 @@ def fragment(stored: dict[str, Any], data: Any, expand: Expand, now: str) -> dic
         }
     members = _members({name: value for name, value in changed.items() if name not in gone}, expand, now)
     if "notification" in members:
-        members["notification"] = stored["notification"] | members["notification"]
+        kept = {
+            name: value
+            for name, value in stored["notification"].items()
+            if given["notification"].get(name, 0) is not None
+        }
+        members["notification"] = kept | members["notification"]
     found = {name: value for name, value in (stored | members).items() if name not in gone}
     _go_together(found)
     return found
 
 
 def _go_together(found: Mapping[str, Any]) -> None:
+    check_projection(found.get("notification", {}), "notification")
     if "entities" not in found and "watchedAttributes" not in found and not found.get("localOnly"):
         raise BadRequestData("entities: at least one of entities and watchedAttributes is needed")
+    if "throttling" in found:
+        _summed_up(found)
     if "timeInterval" in found:
         for name in ("watchedAttributes", "throttling"):
             if name in found:
                 raise BadRequestData(f"timeInterval: cannot stand beside {name} (5.2.12)")
+
+
+def _summed_up(found: Mapping[str, Any]) -> None:
+    """Refuse what cannot be told of several changes at once: a throttled notification shows entities as they stand."""
+    deletion = next((one for one in found.get("notificationTrigger", ()) if one in _DELETIONS), None)
+    if deletion is not None:
+        raise OperationNotSupported(f"throttling: beside the notificationTrigger {deletion} is not supported")
+    if found.get("notification", {}).get("showChanges"):
+        raise OperationNotSupported("throttling: beside notification.showChanges is not supported")
 
 
 def _only_known(given: Mapping[str, Any]) -> None:
@@ -98,6 +107,11 @@ def _only_known(given: Mapping[str, Any]) -> None:
     for name in given:
         if name not in known:
             raise BadRequestData(f"{name}: a Subscription has no such member (5.2.12)")
+    if isinstance(given.get("csf"), str):
+        try:
+            parse_q(given["csf"], str)
+        except BadRequestData as error:
+            raise BadRequestData(f"csf: {error.detail.removeprefix('q: ')}") from error
     for name in _LATER:
         if given.get(name) is not None and not (name == "splitEntities" and given[name] is False):
             raise OperationNotSupported(f"{name}: subscriptions with this member are not supported")
@@ -139,7 +153,8 @@ def _type(text: str, expand: Expand) -> str:
     return "*" if node == TRUE else print_type(node)
 
 
-def _q(value: Any, name: str, expand: Expand) -> str:
+def condition(value: Any, name: str, expand: Expand) -> str:
+    """Check a condition in the query language (4.9) and return it with expanded names."""
     node = parse_q(text(value, name), expand)
     printed = print_q(node)
     if parse_q(printed, str) != node:
@@ -159,12 +174,20 @@ def _geo(value: Any, name: str, expand: Expand) -> dict[str, Any]:
     return found
 
 
+def _datasets(value: Any, name: str, _: Expand) -> list[str]:
+    return [one if one == "@none" else parse_uri(one, f"{name}[{at}]") for at, one in enumerate(array(value, name))]
+
+
+def _lang(value: Any, name: str, _: Expand) -> str:
+    said = text(value, name)
+    parse_languages(said)
+    return said
+
+
 def _triggers(value: Any, name: str, expand: Expand) -> list[str]:
     for one in array(value, name):
         if one not in TRIGGERS:
             raise BadRequestData(f"{name}: {one!r:.40} is none of {', '.join(TRIGGERS)}")
-        if one not in _TRIGGERS_NOW:
-            raise OperationNotSupported(f"{name}: {one} is not supported; {', '.join(_TRIGGERS_NOW)} are")
     return cast("list[str]", value)
 
 
@@ -181,9 +204,11 @@ _READERS: Final[Mapping[str, Callable[[Any, str, Expand], Any]]] = {
     "entities": _entities,
     "watchedAttributes": names,
     "notificationTrigger": _triggers,
-    "q": _q,
+    "q": condition,
     "geoQ": _geo,
     "scopeQ": lambda value, name, _: print_scope(parse_scope(text(value, name))),
+    "datasetId": _datasets,
+    "lang": _lang,
     "notification": notification_params,
     "throttling": lambda value, name, _: positive(value, name, "seconds", _LONGEST_S),
     "timeInterval": lambda value, name, _: positive(value, name, "seconds", _LONGEST_S),

@@ -11,16 +11,19 @@ from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 from broker.core import times
+from broker.core.entity import ENTITY_MEMBERS
 from broker.core.errors import AlreadyExists, ResourceNotFound, TooManyResults
 from broker.core.parse_q import parse_q
 from broker.core.parse_scope import parse_scope
 from broker.core.parse_type import parse_type
 from broker.core.print_q import print_q, print_type
+from broker.core.project import Projection, parse_languages
 from broker.core.query import And, Node
 from broker.core.subscription import (
     DEFAULT_TRIGGERS,
     SHORTEST_S,
     Endpoint,
+    Format,
     Selector,
     Subscriber,
     Subscription,
@@ -38,6 +41,7 @@ __all__ = [
     "count",
     "create",
     "delete",
+    "expiry",
     "fragment",
     "page",
     "read",
@@ -47,6 +51,7 @@ __all__ = [
 ]
 
 MOST_PER_PARTY: Final = 1000
+_FORMATS: Final[Mapping[Any, Format]] = {"concise": "concise", "simplified": "simplified", "keyValues": "simplified"}
 
 
 # ---- what it means
@@ -67,7 +72,6 @@ def compiled(tenant: str, stored: Stored) -> Subscription:
         if node is not None:
             conditions.append(node)
     watched = doc.get("watchedAttributes")
-    attributes = notification.get("attributes")
     return Subscription(
         id=stored.id,
         tenant=tenant,
@@ -77,8 +81,7 @@ def compiled(tenant: str, stored: Stored) -> Subscription:
         ),
         watched=None if watched is None else frozenset(watched),
         where=conditions[0] if len(conditions) == 1 else And(tuple(conditions)),
-        attributes=None if attributes is None else tuple(attributes),
-        format=notification.get("format", "normalized"),
+        format=_FORMATS.get(notification.get("format"), "normalized"),
         sys_attrs=False,
         endpoint=Endpoint(
             endpoint["uri"],
@@ -95,7 +98,18 @@ def compiled(tenant: str, stored: Stored) -> Subscription:
         triggers=frozenset(cast("list[Trigger]", doc.get("notificationTrigger", DEFAULT_TRIGGERS))),
         interval_s=max(doc["timeInterval"], SHORTEST_S) if "timeInterval" in doc else None,
         throttling_s=doc.get("throttling"),
+        projection=_projection(doc, notification),
+        show_changes=notification.get("showChanges", False),
+        languages=parse_languages(doc["lang"]) if "lang" in doc else (),
     )
+
+
+def _projection(doc: Mapping[str, Any], notification: Mapping[str, Any]) -> Projection:
+    def members(name: str) -> frozenset[str] | None:
+        return frozenset(notification[name]) if name in notification else None
+
+    datasets = frozenset("" if one == "@none" else one for one in doc["datasetId"]) if "datasetId" in doc else None
+    return Projection(members("pick"), members("omit") or frozenset(), members("attributes"), datasets)
 
 
 # ---- the operations
@@ -105,7 +119,7 @@ async def create(conn: Conn, doc: dict[str, Any], who: Subscriber, now: datetime
     """Store a subscription (5.8.1) and return its id. `conn` is the tenant's, in a transaction."""
     if await rows.count(conn, who.party) >= MOST_PER_PARTY:
         raise TooManyResults(f"subscriptions: a party has at most {MOST_PER_PARTY}; delete one first")
-    if not await rows.insert(conn, Stored(doc["id"], doc, who, now, now, _expiry(doc))):
+    if not await rows.insert(conn, Stored(doc["id"], doc, who, now, now, expiry(doc))):
         raise AlreadyExists(f"id: there is a subscription {doc['id']} already")
     return cast(str, doc["id"])
 
@@ -136,7 +150,7 @@ async def update(
     if found is None or found.subscriber.party != party:
         raise ResourceNotFound(f"id: there is no subscription {id}")
     doc = merge(found.doc)
-    await rows.update(conn, id, doc, now, _expiry(doc))
+    await rows.update(conn, id, doc, now, expiry(doc))
 
 
 async def delete(conn: Conn, id: str, party: str) -> None:
@@ -145,7 +159,8 @@ async def delete(conn: Conn, id: str, party: str) -> None:
     await rows.delete(conn, id)
 
 
-def _expiry(doc: Mapping[str, Any]) -> datetime | None:
+def expiry(doc: Mapping[str, Any]) -> datetime | None:
+    """Return when a subscription expires."""
     return times.to_datetime(doc["expiresAt"]) if "expiresAt" in doc else None
 
 
@@ -166,10 +181,11 @@ def shown(stored: Stored, totals: Totals | None, name: Callable[[str], str], now
     if "expiresAt" in doc:
         doc["expiresAt"] = times.shown(doc["expiresAt"])
     notification = dict(doc["notification"])
-    if "attributes" in notification:
-        notification["attributes"] = [name(one) for one in notification["attributes"]]
+    for member in ("attributes", "pick", "omit"):
+        if member in notification:
+            notification[member] = [one if one in ENTITY_MEMBERS else name(one) for one in notification[member]]
     doc["notification"] = notification | _bookkeeping(totals)
-    doc["isActive"] = doc.get("isActive", True)
+    doc.setdefault("notificationTrigger", sorted(DEFAULT_TRIGGERS))
     doc["status"] = compiled("", stored).status(times.of(now.astimezone(UTC)))
     return doc
 

@@ -29,6 +29,7 @@ __all__ = [
     "purge_beats",
     "revisions",
     "settle",
+    "since_failure",
     "states",
     "totals",
     "waiting",
@@ -221,6 +222,12 @@ async def totals(conn: Conn, tenant: str, subscriptions: Sequence[str]) -> dict[
     rows = await conn.fetch(_SQL["totals"], tenant, subscriptions)
     names = Totals.__dataclass_fields__
     return {row["subscription"]: Totals(**{name: row[name] for name in names}) for row in rows}
+
+
+async def since_failure(conn: Conn, tenant: str, subscription: str) -> float | None:
+    """Say how many seconds ago a call of the subscription's receiver failed last; None if none has."""
+    found: float | None = await conn.fetchval(_SQL["since_failure"], tenant, subscription)
+    return found
 
 
 async def balance(conn: Conn) -> Balance:

@@ -25,11 +25,13 @@ from broker.store.ledger import Debt, Outcome, State
 from broker.store.pool import Pool
 from policies import EngineUnavailable
 
-__all__ = ["Delivery", "Limits", "Send", "Sent", "Withheld"]
+__all__ = ["Delivery", "Limits", "Send", "Sent", "TooSoon", "Withheld"]
 
 _log = structlog.get_logger(__name__)
 _SENT = Counter("datapolis_notify_tries", "Calls of receivers, by outcome", ["outcome"])
 _WAITING = Gauge("datapolis_notify_waiting", "Notifications that wait in this worker's memory")
+
+_UNDECIDED_S = 0.5
 
 LineKey = tuple[str, str]
 """Tenant, subscription."""
@@ -39,17 +41,29 @@ class Withheld(Exception):
     """The notification may not or need not be sent any more; the text says why."""
 
 
+class TooSoon(Exception):
+    """The receiver is to be left alone for `wait_s` after a failure."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(wait_s)
+        self.wait_s = wait_s
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What the receiver answered. `rest`: after which entity the next page begins. `until`: no try later than that."""
+    """What the receiver answered. `rest`: after which entity the next page begins. `until`: no try later than that.
+
+    `cooldown_s`: how long the receiver is left alone if it failed.
+    """
 
     answer: Answer
     rest: str | None = None
     until: datetime | None = None
+    cooldown_s: float | None = None
 
 
 Send = Callable[[Debt, State | None], Awaitable[Sent]]
-"""Render and send one notification; those by the clock have no state. Raises Withheld, EngineUnavailable."""
+"""Render and send one notification; those by the clock have no state. Raises Withheld, TooSoon, EngineUnavailable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +244,7 @@ class Delivery:
 
     async def _call(self, line: _Line, debt: Debt, epoch: int) -> None:
         """Try one notification, commit the outcome, and let the entity's next one follow."""
+        pause_s = _UNDECIDED_S
         try:
             outcome = await self._try(line, debt)
             if outcome is not None:
@@ -237,6 +252,8 @@ class Delivery:
                 self._outcomes.append((outcome, done))
                 self._settling.set()
                 await done
+        except TooSoon as reason:
+            outcome, pause_s = None, reason.wait_s
         except (EngineUnavailable, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             _log.warning("notify.undecided", subscription=debt.subscription, reason=repr(error))
             outcome = None
@@ -244,12 +261,12 @@ class Delivery:
             line.calls -= 1
             self._wake.set()
         if epoch == self._epoch:
-            self._after(line, debt, outcome)
+            self._after(line, debt, outcome, pause_s)
 
-    def _after(self, line: _Line, debt: Debt, outcome: Outcome | None) -> None:
+    def _after(self, line: _Line, debt: Debt, outcome: Outcome | None, pause_s: float) -> None:
         queue = line.queues[debt.entity]
         if outcome is None:
-            self._release(line, debt.entity, 0.5)
+            self._release(line, debt.entity, pause_s)
             return
         if outcome.status == "waiting":
             queue[0] = replace(debt, tries=outcome.tries, retry_at=None)
@@ -273,7 +290,7 @@ class Delivery:
         except Withheld as reason:
             _SENT.labels("withheld").inc()
             return self._outcome(debt, "dead", False, str(reason))
-        except (EngineUnavailable, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except (TooSoon, EngineUnavailable, asyncpg.PostgresError, asyncpg.InterfaceError):
             raise
         except Exception as error:
             # One notification that cannot be made must not hold up its entity for ever: it is tried again, then dead.
@@ -302,6 +319,8 @@ class Delivery:
             line.open_at = asyncio.get_running_loop().time() + limits.back_off_s(line.failures)
         else:
             line.failures, line.open_at = 0, 0.0
+        if sent.cooldown_s is not None:
+            line.open_at = max(line.open_at, asyncio.get_running_loop().time() + sent.cooldown_s)
         now = datetime.now(UTC)
         retry_at = now + timedelta(seconds=limits.back_off_s(debt.tries + 1))
         if (

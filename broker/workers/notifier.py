@@ -318,10 +318,11 @@ class Notifier:
 def due(subscription: Subscription, event: ChangeEvent, before: Doc | None, after: Doc | None, access: Access) -> bool:
     """Say whether the subscriber is owed a notification of the change, from what is visible to it."""
     masks = visible(before, after, access)
-    if masks is None or after is None:
+    state = before if after is None else after
+    if masks is None or state is None:
         return False
     seen = tuple(one for one in event.attrs if all(m.shows(one.name) for m in masks))
-    return fires(subscription, replace(event, attrs=seen), shown(after, masks[-1]))
+    return fires(subscription, replace(event, attrs=seen), shown(state, masks[-1]))
 
 
 def visible(before: Doc | None, after: Doc | None, access: Access) -> tuple[AttrMask, ...] | None:

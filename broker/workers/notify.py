@@ -20,21 +20,23 @@ from broker.core.entity import Doc
 from broker.core.query import And, IdIn, Node, Query
 from broker.core.segments import doc as document
 from broker.core.subscription import Subscription
+from broker.core.telling import told
 from broker.ld.contexts import Contexts
-from broker.ld.internal import to_external
 from broker.ops.entities import page_query, query_entities
 from broker.ops.view import Joined, View
 from broker.remote.client import Answer, Client
-from broker.store import beats
+from broker.store import beats, ledger
 from broker.store.ledger import Debt, State
 from broker.store.pool import Pool
-from broker.workers.delivery import Sent, Withheld
+from broker.workers.delivery import Sent, TooSoon, Withheld
 from broker.workers.notifier import AccessOf, Book, shown, visible
+from broker.workers.showing import content, entities
 from ontologies import load
 
-__all__ = ["Sender", "notification"]
+__all__ = ["Sender"]
 
-_CONTEXT_REL = "http://www.w3.org/ns/json-ld#context"
+_NOTHING = "null"
+"""The state of an entity that is deleted."""
 
 
 class Sender:
@@ -51,38 +53,30 @@ class Sender:
         self._page = page
 
     async def send(self, debt: Debt, state: State | None) -> Sent:
-        """Send one notification. Raises Withheld if it may not or need not be sent any more, EngineUnavailable."""
+        """Send one notification. Raises Withheld if it may not or need not be sent, TooSoon, EngineUnavailable."""
         subscription = await self._subscription(debt)
+        await self._cooled_down(subscription)
+        active = await self._contexts.resolve(subscription.context or load.CORE_CONTEXT)
         if state is not None:
-            return Sent(await self._post(subscription, debt, [await self._visible(subscription, state)]))
-        interval_s = subscription.interval_s
-        if interval_s is None:
-            docs, rest = await self._changed(subscription, debt)
-        else:
-            docs, rest = await self._matching(subscription, debt.tenant, subscription.condition, debt.entity)
-        if not docs:
-            raise Withheld("no entity matches")
-        until = None if interval_s is None else _next(debt, interval_s)
-        return Sent(await self._post(subscription, debt, docs), rest, until)
+            deleted_at = times.of(state.at) if state.after == _NOTHING else None
+            found = entities(subscription, [await self._visible(subscription, state)], active, deleted_at)
+            if not found:
+                raise Withheld("nothing of the entity is to be told")
+            return Sent(await self._post(subscription, debt, found), cooldown_s=subscription.endpoint.cooldown_s)
+        start: str | None = debt.entity
+        while start is not None:
+            docs, start = await self._from(subscription, debt, start)
+            found = entities(subscription, docs, active)
+            if found:
+                until = None if subscription.interval_s is None else _next(debt, subscription.interval_s)
+                answer = await self._post(subscription, debt, found)
+                return Sent(answer, start, until, subscription.endpoint.cooldown_s)
+        raise Withheld("no entity matches")
 
-    async def _post(self, subscription: Subscription, debt: Debt, docs: Sequence[Doc]) -> Answer:
-        context = subscription.context or load.CORE_CONTEXT
-        active = await self._contexts.resolve(context)
-        body = notification(
-            subscription, debt, [to_external(_chosen(doc, subscription), active, subscription.format) for doc in docs]
-        )
-        headers = {"Content-Type": subscription.endpoint.accept, "NGSILD-Tenant": subscription.tenant}
-        if subscription.tenant == "default":
-            del headers["NGSILD-Tenant"]
-        if subscription.endpoint.accept == "application/ld+json":
-            for entity in body["data"]:
-                entity["@context"] = context
-        else:
-            headers["Link"] = f'<{context}>; rel="{_CONTEXT_REL}"; type="application/ld+json"'
-        headers.update(subscription.endpoint.headers)
-        return await self._client.post(
-            subscription.endpoint.uri, orjson.dumps(body), headers, subscription.endpoint.timeout_s
-        )
+    async def _post(self, subscription: Subscription, debt: Debt, found: Sequence[dict[str, Any]]) -> Answer:
+        body, headers = content(subscription, debt.name, times.shown(_now()), found)
+        endpoint = subscription.endpoint
+        return await self._client.post(endpoint.uri, orjson.dumps(body), headers, endpoint.timeout_s)
 
     async def _subscription(self, debt: Debt) -> Subscription:
         await self._book.fresh()
@@ -94,29 +88,39 @@ class Sender:
             raise Withheld(f"the subscription is {status}")
         return found
 
+    async def _cooled_down(self, subscription: Subscription) -> None:
+        """Raise TooSoon while the receiver is to be left alone, whichever worker it failed (5.2.15 cooldown)."""
+        cooldown_s = subscription.endpoint.cooldown_s
+        if cooldown_s is None:
+            return
+        async with self._pool.lend(None) as conn:
+            since_s = await ledger.since_failure(conn, subscription.tenant, subscription.id)
+        if since_s is not None and since_s < cooldown_s:
+            raise TooSoon(cooldown_s - since_s)
+
     async def _visible(self, subscription: Subscription, state: State) -> Doc:
         access = await self._access(subscription)
-        after: Doc = orjson.loads(state.after)
+        after: Doc | None = orjson.loads(state.after)
         before: Doc | None = None if state.before is None else orjson.loads(state.before)
         masks = None if access is None else visible(before, after, access)
         if masks is None:
             raise Withheld("the subscriber may not see the entity any more")
-        return shown(after, masks[-1])
+        if before is not None:
+            for mask in masks:
+                before = shown(before, mask)
+        return told(subscription, before, None if after is None else shown(after, masks[-1]))
 
-    async def _changed(self, subscription: Subscription, debt: Debt) -> tuple[list[Doc], str | None]:
-        """Find what a throttled notification tells: of a page of what changed, what matches now."""
-        start: str | None = debt.entity
-        while start is not None:
-            async with self._pool.lend(None) as conn:
-                found = await beats.pending(conn, replace(debt, entity=start), self._page + 1)
-            ids = found[: self._page]
-            start = ids[-1] if len(found) > self._page else None
-            if ids:
-                condition = And((IdIn(tuple(ids)), subscription.condition))
-                docs, _ = await self._matching(subscription, debt.tenant, condition, "")
-                if docs:
-                    return docs, start
-        return [], None
+    async def _from(self, subscription: Subscription, debt: Debt, start: str) -> tuple[list[Doc], str | None]:
+        """Find a page by the clock, of entities after `start`; say after which one the next begins."""
+        if subscription.interval_s is not None:
+            return await self._matching(subscription, debt.tenant, subscription.condition, start)
+        async with self._pool.lend(None) as conn:
+            ids = await beats.pending(conn, replace(debt, entity=start), self._page + 1)
+        if not ids:
+            return [], None
+        among = And((IdIn(tuple(ids[: self._page])), subscription.condition))
+        docs, _ = await self._matching(subscription, debt.tenant, among, "")
+        return docs, ids[self._page - 1] if len(ids) > self._page else None
 
     async def _matching(
         self, subscription: Subscription, tenant: str, condition: Node, after: str
@@ -133,24 +137,6 @@ class Sender:
             raise Withheld(f"the query failed: {error}") from error
         docs = [_document(view) for view in found.views()]
         return docs, docs[-1]["id"] if found.more else None
-
-
-def notification(subscription: Subscription, debt: Debt, entities: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Build the Notification (5.3.1). Its id is the same at every try, so that a receiver can tell repeats."""
-    return {
-        "id": f"urn:ngsi-ld:Notification:{debt.name}",
-        "type": "Notification",
-        "subscriptionId": subscription.id,
-        "notifiedAt": times.shown(_now()),
-        "data": list(entities),
-    }
-
-
-def _chosen(doc: Doc, subscription: Subscription) -> Doc:
-    if subscription.attributes is None:
-        return doc
-    wanted = {"id", "type", "scope", *subscription.attributes}
-    return {name: value for name, value in doc.items() if name in wanted}
 
 
 def _document(found: View | Joined) -> Doc:

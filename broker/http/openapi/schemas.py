@@ -85,8 +85,7 @@ def components() -> dict[str, Schema]:
         },
         "EntityTemporal": _temporal(),
         "Query": _query(),
-        "Subscription": _subscription(),
-        "SubscriptionFragment": {**_subscription(), "required": []},
+        **_subscriptions(),
         "BatchOperationResult": _batch(),
         "UpdateResult": {
             "type": "object",
@@ -280,7 +279,41 @@ def _query() -> Schema:
     }
 
 
+def _subscriptions() -> dict[str, Schema]:
+    return {
+        "Subscription": _subscription(),
+        "SubscriptionFragment": {**_subscription(), "required": []},
+        "CsourceSubscription": _csource_subscription(),
+        "CsourceSubscriptionFragment": {**_csource_subscription(), "required": []},
+    }
+
+
 def _subscription() -> Schema:
+    seconds: Schema = {"type": "number", "exclusiveMinimum": 0, "maximum": 1_000_000_000}
+    triggers = [f"{what}{how}" for what in ("entity", "attribute") for how in ("Created", "Updated", "Deleted")]
+    members: Schema = {**_STRING_LIST, "minItems": 1}
+    endpoint: Schema = {
+        "type": "object",
+        "required": ["uri"],
+        "properties": {
+            "uri": _URI,
+            "accept": {"enum": ["application/json", "application/ld+json", "application/geo+json"]},
+            "timeout": {"type": "number", "exclusiveMinimum": 0},
+            "cooldown": {"type": "number", "exclusiveMinimum": 0},
+        },
+    }
+    notification: Schema = {
+        "type": "object",
+        "required": ["endpoint"],
+        "properties": {
+            "endpoint": endpoint,
+            "format": {"enum": ["normalized", "concise", "simplified", "keyValues"]},
+            "attributes": members,
+            "pick": members,
+            "omit": members,
+            "showChanges": {"type": "boolean"},
+        },
+    }
     return {
         "description": "What is watched, and whom to tell (5.2.12).",
         "type": "object",
@@ -289,14 +322,49 @@ def _subscription() -> Schema:
             "id": _URI,
             "type": {"const": "Subscription"},
             "entities": {"type": "array", "items": {"type": "object"}, "minItems": 1},
-            "watchedAttributes": {**_STRING_LIST, "minItems": 1},
-            "notification": {
-                "type": "object",
-                "required": ["endpoint"],
-                "properties": {"endpoint": {"type": "object", "required": ["uri"], "properties": {"uri": _URI}}},
-            },
+            "watchedAttributes": members,
+            "notificationTrigger": {"type": "array", "items": {"enum": triggers}, "minItems": 1},
+            "notification": notification,
             "q": {"type": "string"},
+            "datasetId": members,
+            "lang": {"type": "string"},
+            "isActive": {"type": "boolean"},
+            "timeInterval": {**seconds, "description": "Tell all that matches this often, whatever changes."},
+            "throttling": {**seconds, "description": "Least pause between two notifications."},
             "@context": ref("LdContext"),
+        },
+    }
+
+
+def _csource_subscription() -> Schema:
+    common = _subscription()
+    text: Schema = {"type": "string", "minLength": 1}
+    temporal: Schema = {
+        "type": "object",
+        "required": ["timerel", "timeAt"],
+        "properties": {
+            "timerel": {"enum": ["before", "after", "between"]},
+            "timeAt": _TIME,
+            "endTimeAt": _TIME,
+            "timeproperty": {"enum": ["observedAt", "createdAt", "modifiedAt", "deletedAt"]},
+        },
+    }
+    return {
+        **common,
+        "description": "Which context source registrations are watched, and whom to tell (5.2.12, 5.11). Sources of "
+        "temporal information are watched with temporalQ, others without it.",
+        "properties": {
+            **common["properties"],
+            **dict.fromkeys(("csf", "scopeQ", "lang", "expandValues", "jsonKeys"), text),
+            "geoQ": {"type": "object", "required": ["georel", "geometry", "coordinates"]},
+            "temporalQ": temporal,
+            "datasetId": {**_STRING_LIST, "minItems": 1},
+            "timeInterval": {"type": "number", "exclusiveMinimum": 0},
+            "notificationTrigger": {**_STRING_LIST, "minItems": 1},
+            **{name: {"type": "boolean"} for name in ("isActive", "localOnly", "splitEntities")},
+            "expiresAt": _TIME,
+            "jsonldContext": _URI,
+            "status": {"enum": ["active", "paused", "expired"], "readOnly": True},
         },
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, unquote
@@ -24,7 +25,7 @@ from broker.store.subscriptions import Stored
 from ontologies import load
 from policies.audit import append
 
-__all__ = ["router"]
+__all__ = ["fix_context", "router", "subscriber_of"]
 
 router = APIRouter(prefix=answers.BASE)
 
@@ -39,10 +40,10 @@ async def create(request: Request) -> Response:
     active = await context_of_body(call.services.contexts, body, body.data)
     now = datetime.now(UTC)
     doc = subscriptions.read(body.data, active.expand_term, times.of(now))
-    await _fix_context(call, doc, body)
+    await fix_context(call, doc, body)
     prepared = call.seal("allowed")
     async with call.services.pool.tx(call.schema) as conn:
-        id = await subscriptions.create(conn, doc, _subscriber(call), now)
+        id = await subscriptions.create(conn, doc, subscriber_of(call), now)
         await append(conn, [prepared])
     location = f"{answers.BASE}/subscriptions/{quote(id, safe=':@')}"
     return answers.written(call, prepared, 201, None, {"Location": location})
@@ -58,9 +59,12 @@ async def query(request: Request) -> Response:
     limit = params.whole(given, "limit", settings.page_default, settings.page_max)
     offset = params.whole(given, "offset", 0, settings.offset_max)
     async with call.services.pool.lend(call.schema) as conn:
-        found = await subscriptions.page(conn, call.caller.party, limit, offset)
+        found = await subscriptions.page(conn, call.caller.party, limit + 1, offset)
         count = await subscriptions.count(conn, call.caller.party) if params.flag(given, "count") else None
-    return await _answer(request, call, found, count)
+    media = negotiate.accept(request.headers.get("accept"))
+    path = f"{answers.BASE}/subscriptions"
+    links = answers.offset_links(path, given, limit, offset, len(found) > limit, media)
+    return await _answer(request, call, found[:limit], count, links)
 
 
 @router.get("/subscriptions/{subscription_id}")
@@ -110,7 +114,7 @@ async def delete(request: Request, subscription_id: str) -> Response:
     return answers.written(call, prepared, 204, None, {})
 
 
-async def _fix_context(call: Call, doc: dict[str, Any], body: Body) -> None:
+async def fix_context(call: Call, doc: dict[str, Any], body: Body) -> None:
     """Settle the @context of the notifications (5.8.1.4): the member's, else the request's."""
     if "jsonldContext" in doc:
         await call.services.contexts.resolve(doc["jsonldContext"])
@@ -120,12 +124,15 @@ async def _fix_context(call: Call, doc: dict[str, Any], body: Body) -> None:
         doc["jsonldContext"] = link
 
 
-def _subscriber(call: Call) -> Subscriber:
+def subscriber_of(call: Call) -> Subscriber:
+    """Say who subscribes, and for which purpose."""
     caller = call.caller
     return Subscriber(caller.party, caller.sub, caller.tier, caller.roles, call.purpose)
 
 
-async def _answer(request: Request, call: Call, found: Stored | list[Stored], count: int | None) -> Response:
+async def _answer(
+    request: Request, call: Call, found: Stored | list[Stored], count: int | None, links: Sequence[str] = ()
+) -> Response:
     media = negotiate.accept(request.headers.get("accept"))
     link = negotiate.link_context(request)
     active = await call.services.contexts.resolve(link)
@@ -135,12 +142,15 @@ async def _answer(request: Request, call: Call, found: Stored | list[Stored], co
     now = datetime.now(UTC)
     shown = [subscriptions.shown(one, totals.get(one.id), active.attr, now) for one in stored]
     prepared = await call.commit("allowed", len(shown))
-    headers = call.headers(prepared.receipt)
+    # A subscription is the same in every version of the specification that can be preferred.
+    headers = {**call.headers(prepared.receipt), **negotiate.preferences(request).applied()}
     if count is not None:
         headers["NGSILD-Results-Count"] = str(count)
     if media == LD_JSON:
         for one in shown:
             one["@context"] = link or load.CORE_CONTEXT
     else:
-        headers["Link"] = answers.context_header(link)
+        links = [answers.context_header(link), *links]
+    if links:
+        headers["Link"] = ", ".join(links)
     return Response(orjson.dumps(shown if isinstance(found, list) else shown[0]), 200, headers, media_type=media)

@@ -115,6 +115,10 @@ SELECT t.*, (
     ) AS waiting
 FROM broker.ledger_totals AS t WHERE t.tenant = $1 AND t.subscription = ANY($2::text[])
 
+-- name: since_failure
+SELECT extract(epoch FROM now() - last_failure)::double precision FROM broker.ledger_totals
+WHERE tenant = $1 AND subscription = $2
+
 -- name: balance
 SELECT coalesce(sum(due), 0)::bigint AS due, coalesce(sum(delivered), 0)::bigint AS delivered,
     coalesce(sum(dead), 0)::bigint AS dead,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,6 +24,7 @@ from broker.core.subscription import (
     Selector,
     Subscriber,
     Subscription,
+    Trigger,
     fires,
     redo,
     undo,
@@ -40,7 +42,6 @@ def _subscription(id: str, selectors: tuple[Selector, ...], watched: frozenset[s
         selectors=selectors,
         watched=watched,
         where=TRUE,
-        attributes=None,
         format="normalized",
         sys_attrs=False,
         endpoint=Endpoint("http://r.example"),
@@ -164,7 +165,15 @@ def test_what_is_not_watched_or_gone_fires_nothing() -> None:
     after: Doc = {"id": "urn:a:1", "type": [_TYPES[0]], _NAMES[0]: {"type": "Property", "value": 1}}
     assert fires(one, _event([_TYPES[0]], [_NAMES[0]]), after)
     assert not fires(one, _event([_TYPES[0]], [_NAMES[1]]), after)
-    assert not fires(one, _event([_TYPES[0]], [_NAMES[0]]), None)
+    gone = replace(_event([_TYPES[0]], [_NAMES[0]]), op="deleted")
+    gone = replace(gone, attrs=tuple(replace(attr, was=attr.now, now=None) for attr in gone.attrs))
+    assert not fires(one, gone, after)
+    wanted: list[tuple[Trigger, bool]] = [("entityDeleted", True), ("attributeDeleted", True), ("entityUpdated", False)]
+    for trigger, expected in wanted:
+        assert fires(replace(one, triggers=frozenset({trigger})), gone, after) is expected
+    unwatched = replace(gone, attrs=())
+    assert fires(replace(one, triggers=frozenset({"entityDeleted"})), unwatched, after)
+    assert not fires(replace(one, triggers=frozenset({"attributeDeleted"})), unwatched, after)
     assert not fires(one, _event([_TYPES[1]], [_NAMES[0]]), after | {"type": [_TYPES[1]]})
 
 

@@ -39,7 +39,7 @@ async def test_create_retrieve_and_delete(api: Api) -> None:
     found = await api.get(f"/subscriptions/{id}")
     assert found.status == 200
     assert found.json == _subscription(id=id, watchedAttributes=["speed"], q="speed>1") | {
-        "isActive": True,
+        "notificationTrigger": ["attributeCreated", "attributeUpdated"],
         "status": "active",
     }
     assert 'rel="http://www.w3.org/ns/json-ld#context"' in found.headers["Link"]
@@ -58,6 +58,13 @@ async def test_pages_with_count(api: Api) -> None:
     page = await api.get("/subscriptions?limit=2&count=true")
     assert [one["id"][-1] for one in page.json] == ["a", "b"]
     assert page.headers["NGSILD-Results-Count"] == "3"
+    assert page.headers["Link"].endswith(
+        ', </ngsi-ld/v1/subscriptions?count=true&limit=2&offset=2>;rel="next";type="application/json"'
+    )
+    last = await api.call("GET", "/subscriptions?limit=2&offset=2", None, {"Prefer": "respond-async, NGSI-LD=1.6; a=b"})
+    assert 'limit=2&offset=0>;rel="prev"' in last.headers["Link"]
+    assert 'rel="next"' not in last.headers["Link"]
+    assert last.headers["Preference-Applied"] == "ngsi-ld=1.6"
     assert [one["id"][-1] for one in (await api.get("/subscriptions?limit=2&offset=2")).json] == ["c"]
     assert (await api.get("/subscriptions?q=x")).status == 400
 
@@ -69,7 +76,8 @@ async def test_change(api: Api) -> None:
     changed = await api.call("PATCH", f"/subscriptions/{id}", {"type": "Subscription", "isActive": False, "q": None})
     assert (changed.status, changed.body) == (204, b"")
     found = (await api.get(f"/subscriptions/{id}")).json
-    assert found == _subscription(id=id) | {"isActive": False, "status": "paused"}
+    triggers = ["attributeCreated", "attributeUpdated"]
+    assert found == _subscription(id=id) | {"isActive": False, "status": "paused", "notificationTrigger": triggers}
     assert (await api.call("PATCH", "/subscriptions/urn:a:none", {"isActive": True})).status == 404
     assert (await api.call("PATCH", f"/subscriptions/{id}", {"csf": "a==1"})).status == 422
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from broker.core.errors import BadRequestData, NgsiLdError, OperationNotSupported
+from broker.core.project import Projection
 from broker.core.subscription import Subscriber
 from broker.ops.subscriptions import compiled, fragment, read, shown
 from broker.store.ledger import Totals
@@ -133,6 +134,13 @@ def test_read_only_members_are_ignored() -> None:
         ("notification.endpoint.receiverInfo", [{"key": "a b", "value": ""}], "receiverInfo[0].key"),
         ("notification.endpoint.receiverInfo", [{"key": "Host", "value": "x"}], "receiverInfo[0].key"),
         ("notification.endpoint.receiverInfo", [{"key": "a", "value": "x\r\nb: c"}], "receiverInfo[0].value"),
+        ("datasetId", ["no uri"], "datasetId[0]"),
+        ("datasetId", [], "datasetId"),
+        ("lang", "en;;", "lang"),
+        ("csf", "a===", "csf"),
+        ("notification.pick", ["a b"], "notification.pick[0]"),
+        ("notification.omit", [], "notification.omit"),
+        ("notification.showChanges", "true", "notification.showChanges"),
         ("timeInterval", 0, "timeInterval"),
         ("timeInterval", "5", "timeInterval"),
         ("timeInterval", True, "timeInterval"),
@@ -152,16 +160,11 @@ def test_what_is_wrong_is_named(path: str, value: Any, named: str) -> None:
     ("path", "value", "named"),
     [
         ("csf", "a==1", "csf"),
-        ("datasetId", ["urn:a:b"], "datasetId"),
-        ("lang", "en", "lang"),
         ("splitEntities", True, "splitEntities"),
         ("ngsildConformance", "1.3", "ngsildConformance"),
-        ("notificationTrigger", ["entityDeleted"], "notificationTrigger"),
-        ("notification.pick", ["id"], "notification.pick"),
+        ("notification.pick", ["stop{name}"], "notification.pick[0]"),
         ("notification.join", "flat", "notification.join"),
-        ("notification.showChanges", True, "notification.showChanges"),
         ("notification.sysAttrs", True, "notification.sysAttrs"),
-        ("notification.endpoint.accept", "application/geo+json", "notification.endpoint.accept"),
         ("notification.endpoint.uri", "mqtt://r.example/x", "notification.endpoint.uri"),
         ("notification.endpoint.notifierInfo", [{"key": "a", "value": "b"}], "notification.endpoint.notifierInfo"),
     ],
@@ -170,6 +173,57 @@ def test_what_is_not_supported_is_refused_by_name(path: str, value: Any, named: 
     with pytest.raises(OperationNotSupported) as caught:
         read(_changed(path, value), _expand, NOW)
     assert named in caught.value.detail
+
+
+def test_what_a_notification_holds_is_kept_and_shown_and_has_to_go_together() -> None:
+    given = _valid() | {"datasetId": ["urn:a:b", "@none"], "lang": "fr-CH,en;q=0.5"}
+    given["notification"] |= {"pick": ["id", "speed", "name,scope"], "omit": ["level"]}
+    doc = read(given, _expand, NOW)
+    found = compiled("t", _stored(doc))
+    assert found.projection == Projection(
+        frozenset({"id", "scope", "https://x.example/speed", "https://x.example/name"}),
+        frozenset({"https://x.example/level"}),
+        None,
+        frozenset({"urn:a:b", ""}),
+    )
+    assert found.languages == (("fr-ch", 1.0), ("en", 0.5))
+    given["notification"]["pick"] = ["id", "speed", "name", "scope"]
+    seen = shown(_stored(doc), None, _compact, INSTANT)
+    assert {name: seen[name] for name in ("datasetId", "lang", "notification")} == {
+        name: given[name] for name in ("datasetId", "lang", "notification")
+    }
+    changed = fragment(doc, {"notification": {"pick": None, "omit": None, "attributes": ["speed"]}}, _expand, NOW)
+    assert changed["notification"].keys() == {"endpoint", "attributes"}
+    for params, named in (
+        ({"attributes": ["speed"]}, "notification.attributes"),
+        ({"omit": ["speed"]}, "notification.omit"),
+    ):
+        with pytest.raises(BadRequestData) as caught:
+            fragment(doc, {"notification": params}, _expand, NOW)
+        assert caught.value.detail.startswith(named)
+
+
+@pytest.mark.parametrize(
+    "more", [{"notificationTrigger": ["entityCreated", "attributeDeleted"]}, {"notification": {"showChanges": True}}]
+)
+def test_a_throttled_notification_cannot_show_single_changes(more: dict[str, Any]) -> None:
+    given = _valid() | {"throttling": 5}
+    given["notification"] |= more.get("notification", {})
+    with pytest.raises(OperationNotSupported) as caught:
+        read(more | given, _expand, NOW)
+    assert caught.value.detail.startswith("throttling: beside ")
+    del given["throttling"]
+    doc = read(more | given, _expand, NOW)
+    with pytest.raises(OperationNotSupported):
+        fragment(doc, {"throttling": 5}, _expand, NOW)
+
+
+def test_previous_values_need_a_form_that_has_room_for_them() -> None:
+    given = _valid()
+    given["notification"] |= {"showChanges": True, "format": "keyValues"}
+    with pytest.raises(BadRequestData) as caught:
+        read(given, _expand, NOW)
+    assert caught.value.detail.startswith("notification.showChanges: ")
 
 
 def test_a_periodic_subscription_watches_no_attributes() -> None:

@@ -1,4 +1,6 @@
-"""A broker of its own for each row of the table: a fresh database, the HTTP server and the sweeper of what expires."""
+"""A broker of its own for each row of the table: a fresh database, the HTTP server, the sweeper of what expires, and
+where subscriptions are tried also what notifies.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,12 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from uuid import uuid4
 
 import asyncpg
 
 from docker.local.stack import ROOT
+from tests.faults.streams import declare
 from tests.fixtures.broker import broker_process, free_port
 from tests.fixtures.postgres import Database
 
@@ -33,6 +37,10 @@ async def _empty(database: Database) -> None:
         tables = await connection.fetch(
             "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables WHERE schemaname ~ '^t_[0-9a-f]{16}$'"
         )
+        for table in tables:
+            if table["name"].endswith(".subscriptions"):
+                # one by one, so that the notifier hears of it
+                await connection.execute(f"DELETE FROM {table['name']}")  # noqa: S608 - names from the catalog
         if tables:
             await connection.execute(f"TRUNCATE {', '.join(table['name'] for table in tables)} CASCADE")
     finally:
@@ -40,17 +48,23 @@ async def _empty(database: Database) -> None:
 
 
 @contextmanager
-def fresh_broker(database: Database, environment: Mapping[str, str]) -> Iterator[str]:
+def fresh_broker(database: Database, environment: Mapping[str, str], *, notifying: bool = False) -> Iterator[str]:
     """Run it; give the base of its API."""
     given = {"DATAPOLIS_EGRESS_ALLOW": "127.0.0.0/8,::1/128", **_SETTINGS, **environment}
+    roles = ["expire"]
+    if notifying:
+        prefix = f"c{uuid4().hex[:8]}-"
+        asyncio.run(declare(database.engines.kafka, prefix, partitions=1))
+        given |= {"DATAPOLIS_KAFKA": database.engines.kafka, "DATAPOLIS_TOPIC_PREFIX": prefix}
+        roles += ["relay", "notify"]
     with broker_process(database, given) as running:
-        sweeper = subprocess.Popen(
-            [sys.executable, "-m", "broker", "work", "expire"],
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "broker", "work", *roles],
             cwd=ROOT,
             env={**os.environ, **database.environment(), **given, "DATAPOLIS_ADMIN_PORT": str(free_port())},
         )
         try:
             yield running.url + API
         finally:
-            sweeper.terminate()
-            sweeper.wait(20)
+            worker.terminate()
+            worker.wait(20)
