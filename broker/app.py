@@ -31,6 +31,7 @@ from broker.http.routes import (
     attributes,
     batch,
     contexts,
+    csource_subscriptions,
     description,
     discovery,
     entities,
@@ -73,7 +74,7 @@ def create_app(settings: BrokerSettings, policy: PolicySettings, started: Callab
 
     app = FastAPI(title="Datapolis context broker", lifespan=lifespan, openapi_url=None, redirect_slashes=False)
     reading = (entities, discovery, subscriptions, temporal, contexts, identity, description, health)
-    for part in (provision, purge, attributes, batch, registrations, *reading):
+    for part in (provision, purge, attributes, batch, registrations, csource_subscriptions, *reading):
         app.include_router(part.router)
     app.add_exception_handler(NgsiLdError, _ngsi_ld_error)
     app.add_exception_handler(RequestValidationError, _validation_error)

@@ -25,7 +25,7 @@ from broker.core.subscription import TRIGGERS
 from broker.ops.members import Expand, array, flag, json_object, names, positive, text
 from broker.ops.notification_input import check_projection, notification_params
 
-__all__ = ["fragment", "georel", "read"]
+__all__ = ["condition", "fragment", "georel", "read"]
 
 _LATER: Final = ("temporalQ", "csf", "expandValues", "jsonKeys", "ngsildConformance", "splitEntities")
 _READ_ONLY: Final = ("status", "createdAt", "modifiedAt", "@context")
@@ -153,7 +153,8 @@ def _type(text: str, expand: Expand) -> str:
     return "*" if node == TRUE else print_type(node)
 
 
-def _q(value: Any, name: str, expand: Expand) -> str:
+def condition(value: Any, name: str, expand: Expand) -> str:
+    """Check a condition in the query language (4.9) and return it with expanded names."""
     node = parse_q(text(value, name), expand)
     printed = print_q(node)
     if parse_q(printed, str) != node:
@@ -203,7 +204,7 @@ _READERS: Final[Mapping[str, Callable[[Any, str, Expand], Any]]] = {
     "entities": _entities,
     "watchedAttributes": names,
     "notificationTrigger": _triggers,
-    "q": _q,
+    "q": condition,
     "geoQ": _geo,
     "scopeQ": lambda value, name, _: print_scope(parse_scope(text(value, name))),
     "datasetId": _datasets,

@@ -41,6 +41,7 @@ __all__ = [
     "count",
     "create",
     "delete",
+    "expiry",
     "fragment",
     "page",
     "read",
@@ -118,7 +119,7 @@ async def create(conn: Conn, doc: dict[str, Any], who: Subscriber, now: datetime
     """Store a subscription (5.8.1) and return its id. `conn` is the tenant's, in a transaction."""
     if await rows.count(conn, who.party) >= MOST_PER_PARTY:
         raise TooManyResults(f"subscriptions: a party has at most {MOST_PER_PARTY}; delete one first")
-    if not await rows.insert(conn, Stored(doc["id"], doc, who, now, now, _expiry(doc))):
+    if not await rows.insert(conn, Stored(doc["id"], doc, who, now, now, expiry(doc))):
         raise AlreadyExists(f"id: there is a subscription {doc['id']} already")
     return cast(str, doc["id"])
 
@@ -149,7 +150,7 @@ async def update(
     if found is None or found.subscriber.party != party:
         raise ResourceNotFound(f"id: there is no subscription {id}")
     doc = merge(found.doc)
-    await rows.update(conn, id, doc, now, _expiry(doc))
+    await rows.update(conn, id, doc, now, expiry(doc))
 
 
 async def delete(conn: Conn, id: str, party: str) -> None:
@@ -158,7 +159,8 @@ async def delete(conn: Conn, id: str, party: str) -> None:
     await rows.delete(conn, id)
 
 
-def _expiry(doc: Mapping[str, Any]) -> datetime | None:
+def expiry(doc: Mapping[str, Any]) -> datetime | None:
+    """Return when a subscription expires."""
     return times.to_datetime(doc["expiresAt"]) if "expiresAt" in doc else None
 
 

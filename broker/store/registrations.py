@@ -8,6 +8,8 @@ For who reads this from elsewhere:
 - Every `insert`, `replace` and `delete`, also that of the sweeper, moves the tenant's `revision` and writes one row of
   broker.registration_changes in the same transaction: `was` and `now`, each a `Stored` or None. None before: it is
   new; None after: it was deleted or has expired.
+- It is the whole registration, contextSourceInfo included: what a party may be told of it is what
+  `broker.store.registration_search.seen` leaves.
 - Who notifies claims changes as the login role (`Pool.tx(None)`): `claim` gives them in the order of their arrival and
   locks them, `settle` deletes them; in one transaction with what follows from them, each counts once. Several workers
   share the work. Changes nobody claims are dropped by the sweeper after a week.
@@ -45,10 +47,12 @@ __all__ = [
     "one",
     "page",
     "purge",
+    "read",
     "replace",
     "revision",
     "settle",
     "stored",
+    "written",
 ]
 
 _SQL = load("registrations")
@@ -152,7 +156,7 @@ async def revision(conn: Conn, schema: str) -> int:
 async def claim(conn: Conn, limit: int) -> list[Changed]:
     """Return changes that nobody has claimed, the oldest first, locked until the transaction ends."""
     return [
-        Changed(row["seq"], row["tenant"], row["registration"], _read(row["was"]), _read(row["now"]), row["at"])
+        Changed(row["seq"], row["tenant"], row["registration"], read(row["was"]), read(row["now"]), row["at"])
         for row in await conn.fetch(_SQL["claim"], limit)
     ]
 
@@ -224,10 +228,11 @@ async def _changed(conn: Conn, tenant: str, was: Stored | None, now: Stored | No
     one = now or was
     if one is None:
         raise ValueError("a change is of something")
-    await conn.execute(_SQL["changed"], tenant, one.id, _written(was), _written(now), at or one.modified_at)
+    await conn.execute(_SQL["changed"], tenant, one.id, written(was), written(now), at or one.modified_at)
 
 
-def _written(stored: Stored | None) -> str | None:
+def written(stored: Stored | None) -> str | None:
+    """Write a registration as one text."""
     if stored is None:
         return None
     moments = {
@@ -238,7 +243,8 @@ def _written(stored: Stored | None) -> str | None:
     return orjson.dumps({"id": stored.id, "doc": stored.doc, "party": stored.party, **moments}).decode()
 
 
-def _read(text: str | None) -> Stored | None:
+def read(text: str | None) -> Stored | None:
+    """Read what `written` wrote."""
     if text is None:
         return None
     found = orjson.loads(text)

@@ -34,6 +34,8 @@ from broker.remote.client import Client
 from broker.store.contexts import ContextStorage
 from broker.store.pool import Pool
 from broker.workers.admin import Admin
+from broker.workers.csource_notifier import CsourceBook, CsourceNotifier
+from broker.workers.csource_notify import CsourceSender
 from broker.workers.delivery import Delivery, Limits
 from broker.workers.expiry import Expiry
 from broker.workers.ingest import Ingest
@@ -117,7 +119,7 @@ async def _roles(
         )
         found["relay"] = _Role(relay.run, lambda: True)
     if "notify" in wanted:
-        found["notify"] = await _notify(settings, policy, pool, stack)
+        found |= await _notify(settings, policy, pool, stack)
     if "expire" in wanted:
         found["expire"] = _Role(Expiry(pool, every_s=settings.expire_every_s).run, lambda: True)
         found["months"] = _Role(Months(pool, every_s=settings.months_every_s).run, lambda: True)
@@ -146,7 +148,9 @@ def _ingest(settings: WorkerSettings, pool: Pool, source: Source) -> dict[str, _
     return {"optouts": _Role(optouts.run, optouts.complete.is_set), "ingest": _Role(after_optouts, ingest.ready.is_set)}
 
 
-async def _notify(settings: WorkerSettings, policy: PolicySettings, pool: Pool, stack: AsyncExitStack) -> _Role:
+async def _notify(
+    settings: WorkerSettings, policy: PolicySettings, pool: Pool, stack: AsyncExitStack
+) -> dict[str, _Role]:
     trust = await Trust.open(policy, settings.dsn_broker.get_secret_value())
     stack.push_async_callback(trust.close)
     client = Client(ranges(settings.egress_allow), timeout_s=settings.notify_timeout_s)
@@ -165,7 +169,13 @@ async def _notify(settings: WorkerSettings, policy: PolicySettings, pool: Pool, 
     )
     source = _source(settings, "notify", topic_pattern(settings.topic_prefix, topics.CHANGES))
     notifier = Notifier(pool, source, book, access, Delivery(pool, sender.send, limits))
-    return _Role(notifier.run, notifier.ready.is_set)
+    of_sources = CsourceBook(pool)
+    delivery = Delivery(pool, CsourceSender(of_sources, client, access, contexts).send, limits)
+    csources = CsourceNotifier(pool, of_sources, access, delivery)
+    return {
+        "notify": _Role(notifier.run, notifier.ready.is_set),
+        "notify_csources": _Role(csources.run, csources.ready.is_set),
+    }
 
 
 def _city_context(settings: WorkerSettings) -> dict[str, Any]:

@@ -303,6 +303,8 @@ class Requests:
                 "q": self._one(_QS),
                 "notification": {"endpoint": endpoint},
             }
+        if kind.startswith("CsourceSubscription"):
+            return self._csource_subscription()
         if kind.startswith("CSourceRegistration"):
             return self._registration(kind)
         if kind == "ContextBody":
@@ -317,6 +319,24 @@ class Requests:
         if "Temporal" in kind:
             return {name: [value] if isinstance(value, dict) else value for name, value in entity.items()}
         return entity
+
+    def _csource_subscription(self) -> dict[str, Any]:
+        r = self._random
+        members: dict[str, Any] = {
+            "entities": [{"type": self._one(_POOLS["type"]), "idPattern": self._one(_POOLS["idPattern"])}],
+            "watchedAttributes": [self._one(_NAMES)],
+            "csf": self._one(_QS),
+            "scopeQ": self._one(_POOLS["scopeQ"]),
+            "geoQ": {"georel": self._one(_POOLS["georel"]), "geometry": "Point", "coordinates": [1, 2]},
+            "temporalQ": {"timerel": self._one(_POOLS["timerel"]), "timeAt": self._one(_TIMES)},
+            "datasetId": [self._one(_POOLS["datasetId"])],
+            "timeInterval": r.choice([0.5, 60, 0, "1", 1e30]),
+            "notificationTrigger": ["entityCreated"],
+        }
+        chosen = {name: members[name] for name in r.sample(sorted(members), r.choice([0, 1, 1, 2, 3]))}
+        endpoint = {"uri": "http://127.0.0.1:9/none", "accept": "application/json"}
+        notification = {"endpoint": endpoint, "format": self._one(_POOLS["format"]), "attributes": [self._one(_NAMES)]}
+        return {"type": "Subscription", "entities": [{"type": "Nobody"}], **chosen, "notification": notification}
 
     def _registration(self, kind: str) -> dict[str, Any]:
         """Make a registration, or with a chance for each member, a part of one."""

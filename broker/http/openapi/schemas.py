@@ -85,8 +85,7 @@ def components() -> dict[str, Schema]:
         },
         "EntityTemporal": _temporal(),
         "Query": _query(),
-        "Subscription": _subscription(),
-        "SubscriptionFragment": {**_subscription(), "required": []},
+        **_subscriptions(),
         "BatchOperationResult": _batch(),
         "UpdateResult": {
             "type": "object",
@@ -280,6 +279,15 @@ def _query() -> Schema:
     }
 
 
+def _subscriptions() -> dict[str, Schema]:
+    return {
+        "Subscription": _subscription(),
+        "SubscriptionFragment": {**_subscription(), "required": []},
+        "CsourceSubscription": _csource_subscription(),
+        "CsourceSubscriptionFragment": {**_csource_subscription(), "required": []},
+    }
+
+
 def _subscription() -> Schema:
     seconds: Schema = {"type": "number", "exclusiveMinimum": 0, "maximum": 1_000_000_000}
     triggers = [f"{what}{how}" for what in ("entity", "attribute") for how in ("Created", "Updated", "Deleted")]
@@ -324,6 +332,39 @@ def _subscription() -> Schema:
             "timeInterval": {**seconds, "description": "Tell all that matches this often, whatever changes."},
             "throttling": {**seconds, "description": "Least pause between two notifications."},
             "@context": ref("LdContext"),
+        },
+    }
+
+
+def _csource_subscription() -> Schema:
+    common = _subscription()
+    text: Schema = {"type": "string", "minLength": 1}
+    temporal: Schema = {
+        "type": "object",
+        "required": ["timerel", "timeAt"],
+        "properties": {
+            "timerel": {"enum": ["before", "after", "between"]},
+            "timeAt": _TIME,
+            "endTimeAt": _TIME,
+            "timeproperty": {"enum": ["observedAt", "createdAt", "modifiedAt", "deletedAt"]},
+        },
+    }
+    return {
+        **common,
+        "description": "Which context source registrations are watched, and whom to tell (5.2.12, 5.11). Sources of "
+        "temporal information are watched with temporalQ, others without it.",
+        "properties": {
+            **common["properties"],
+            **dict.fromkeys(("csf", "scopeQ", "lang", "expandValues", "jsonKeys"), text),
+            "geoQ": {"type": "object", "required": ["georel", "geometry", "coordinates"]},
+            "temporalQ": temporal,
+            "datasetId": {**_STRING_LIST, "minItems": 1},
+            "timeInterval": {"type": "number", "exclusiveMinimum": 0},
+            "notificationTrigger": {**_STRING_LIST, "minItems": 1},
+            **{name: {"type": "boolean"} for name in ("isActive", "localOnly", "splitEntities")},
+            "expiresAt": _TIME,
+            "jsonldContext": _URI,
+            "status": {"enum": ["active", "paused", "expired"], "readOnly": True},
         },
     }
 

@@ -25,7 +25,7 @@ from broker.store.subscriptions import Stored
 from ontologies import load
 from policies.audit import append
 
-__all__ = ["router"]
+__all__ = ["fix_context", "router", "subscriber_of"]
 
 router = APIRouter(prefix=answers.BASE)
 
@@ -40,10 +40,10 @@ async def create(request: Request) -> Response:
     active = await context_of_body(call.services.contexts, body, body.data)
     now = datetime.now(UTC)
     doc = subscriptions.read(body.data, active.expand_term, times.of(now))
-    await _fix_context(call, doc, body)
+    await fix_context(call, doc, body)
     prepared = call.seal("allowed")
     async with call.services.pool.tx(call.schema) as conn:
-        id = await subscriptions.create(conn, doc, _subscriber(call), now)
+        id = await subscriptions.create(conn, doc, subscriber_of(call), now)
         await append(conn, [prepared])
     location = f"{answers.BASE}/subscriptions/{quote(id, safe=':@')}"
     return answers.written(call, prepared, 201, None, {"Location": location})
@@ -114,7 +114,7 @@ async def delete(request: Request, subscription_id: str) -> Response:
     return answers.written(call, prepared, 204, None, {})
 
 
-async def _fix_context(call: Call, doc: dict[str, Any], body: Body) -> None:
+async def fix_context(call: Call, doc: dict[str, Any], body: Body) -> None:
     """Settle the @context of the notifications (5.8.1.4): the member's, else the request's."""
     if "jsonldContext" in doc:
         await call.services.contexts.resolve(doc["jsonldContext"])
@@ -124,7 +124,8 @@ async def _fix_context(call: Call, doc: dict[str, Any], body: Body) -> None:
         doc["jsonldContext"] = link
 
 
-def _subscriber(call: Call) -> Subscriber:
+def subscriber_of(call: Call) -> Subscriber:
+    """Say who subscribes, and for which purpose."""
     caller = call.caller
     return Subscriber(caller.party, caller.sub, caller.tier, caller.roles, call.purpose)
 

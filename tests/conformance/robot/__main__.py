@@ -32,6 +32,7 @@ GROUPS = (
     "ContextInformation/Provision",
     "ContextSource/Discovery",
     "ContextSource/Registration",
+    "ContextSource/RegistrationSubscription",
     "jsonldContext",
 )
 RESULTS = ROOT / "tests" / "conformance" / "RESULTS.md"
@@ -106,7 +107,7 @@ def _broker(access: str, types: list[str], row: str) -> Iterator[tuple[str, Data
         found: Database = stack.enter_context(database())
         counted = stack.enter_context(governing(found, types, row)) if access == "governed" else None
         environment = counted.environment if counted is not None else {"DATAPOLIS_ACCESS": "open"}
-        notifying = row.startswith("ContextInformation/Subscription")
+        notifying = row.startswith(("ContextInformation/Subscription", "ContextSource/RegistrationSubscription"))
         yield stack.enter_context(fresh_broker(found, environment, notifying=notifying)), found, counted
 
 
