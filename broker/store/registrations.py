@@ -8,6 +8,8 @@ For who reads this from elsewhere:
 - Every `insert`, `replace` and `delete`, also that of the sweeper, moves the tenant's `revision` and writes one row of
   broker.registration_changes in the same transaction: `was` and `now`, each a `Stored` or None. None before: it is
   new; None after: it was deleted or has expired.
+- It is the whole registration, contextSourceInfo included: what a party may be told of it is what
+  `broker.store.registration_search.seen` leaves.
 - Who notifies claims changes as the login role (`Pool.tx(None)`): `claim` gives them in the order of their arrival and
   locks them, `settle` deletes them; in one transaction with what follows from them, each counts once. Several workers
   share the work. Changes nobody claims are dropped by the sweeper after a week.

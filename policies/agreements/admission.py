@@ -78,6 +78,12 @@ def idle(agreement: Agreement) -> list[str]:
                     f"{kind}.{number}.target.window: narrows what histories show, and this rule's action is "
                     f"{', '.join(sorted(actions))}; add temporal or aggregate, or leave it out"
                 )
+            narrowing = [name for name in ("q", "scopeQ", "area") if getattr(rule.target, name) is not None]
+            if kind == "permission" and "register" in actions and narrowing:
+                found.append(
+                    f"{kind}.{number}.target.{narrowing[0]}: looks at entities, and of those that lie elsewhere "
+                    "nothing is known, so this rule lets no source be registered; leave it out in a rule for register"
+                )
     return found
 
 

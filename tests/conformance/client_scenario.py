@@ -18,6 +18,12 @@ BUS = {
     "location": {"type": "GeoProperty", "value": {"type": "Point", "coordinates": [-0.37, 39.47]}},
     "operatedBy": {"type": "Relationship", "object": "urn:ngsi-ld:Operator:1"},
 }
+SOURCE = {
+    "id": "urn:ngsi-ld:ContextSourceRegistration:1",
+    "type": "ContextSourceRegistration",
+    "endpoint": "http://source.example",
+    "information": [{"entities": [{"type": "Bus"}], "propertyNames": ["speed"]}],
+}
 
 
 def main(folder: str, url: str) -> dict[str, Any]:
@@ -58,6 +64,14 @@ def main(folder: str, url: str) -> dict[str, Any]:
     found["types"] = call("discovery.list_types").parsed.type_list
     evolution = call("temporal_evolution.retrieve_temporal", "urn:ngsi-ld:Bus:1", attrs="speed").parsed.to_dict()
     found["evolution"] = [instance["value"] for instance in evolution["speed"]]
+    source = models.CSourceRegistration.from_dict(SOURCE)
+    found["register"] = call("context_sources.create_registration", body=source).status_code
+    listed = call("context_sources.query_registrations", type_="Bus", attrs="speed").parsed
+    found["registered"] = [one.to_dict() == SOURCE for one in listed]
+    part = models.CSourceRegistrationFragment.from_dict({"description": "Buses"})
+    found["describe"] = call("context_sources.update_registration", SOURCE["id"], body=part).status_code
+    found["described"] = call("context_sources.retrieve_registration", SOURCE["id"]).parsed.description
+    found["deregister"] = call("context_sources.delete_registration", SOURCE["id"]).status_code
     found["delete"] = call("provision.delete_entity", "urn:ngsi-ld:Bus:1").status_code
     gone = call("consumption.retrieve_entity", "urn:ngsi-ld:Bus:1")
     found["gone"] = [gone.status_code, gone.parsed.type_]

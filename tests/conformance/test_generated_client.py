@@ -70,6 +70,11 @@ def test_generated_client_goes_through_a_day(open_broker: BrokerProcess, tmp_pat
         "near": 2,
         "types": ["Bus"],
         "evolution": [21, 34],
+        "register": 201,
+        "registered": [True],
+        "describe": 204,
+        "described": "Buses",
+        "deregister": 204,
         "delete": 204,
         "gone": [404, "https://uri.etsi.org/ngsi-ld/errors/ResourceNotFound"],
     }

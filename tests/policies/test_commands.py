@@ -85,6 +85,13 @@ def test_lint_notes_what_changes_nothing(pg: Database, tmp_path: Path) -> None:
         code, out, err = run(env, "agreement", "lint", str(file))
         assert (code, "window" in out) == (0, True), err
         assert ("permission.0.target.window: narrows what histories show" in err) is noted
+    for target, member in (({"q": "speed>1"}, "q"), ({"scopeQ": "/a"}, "scopeQ"), ({}, None)):
+        written["permission"] = [{**rule, "action": ["read", "register"], "target": {"types": ["Vehicle"], **target}}]
+        file.write_text(json.dumps(written))
+        code, out, err = run(env, "agreement", "lint", str(file))
+        assert code == 0, err
+        assert (f"permission.0.target.{member}: looks at entities" in err) is (member is not None)
+        assert ("looks at entities" in err) is (member is not None)
 
 
 def test_folder_into_force_and_sealed(pg: Database, tmp_path: Path) -> None:
