@@ -108,6 +108,9 @@ def _broker(access: str, types: list[str], row: str) -> Iterator[tuple[str, Data
         counted = stack.enter_context(governing(found, types, row)) if access == "governed" else None
         environment = counted.environment if counted is not None else {"DATAPOLIS_ACCESS": "open"}
         notifying = row.startswith(("ContextInformation/Subscription", "ContextSource/RegistrationSubscription"))
+        if row.startswith("ContextSource/RegistrationSubscription"):
+            # 047_06 counts the tries of a receiver that cannot be reached over five seconds, and wants one.
+            environment = {**environment, "DATAPOLIS_NOTIFY_FIRST_S": "30"}
         yield stack.enter_context(fresh_broker(found, environment, notifying=notifying)), found, counted
 
 
