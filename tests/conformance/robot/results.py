@@ -28,10 +28,13 @@ class Run:
     filters: Mapping[str, int] = field(default_factory=dict)
 
 
+_LARGE = ("ContextInformation", "ContextSource")
+
+
 def group(case: Case) -> str:
-    """Give the group of a case: the first two folders (jsonldContext: the first)."""
+    """Give the group of a case: the first folder, of the large ones the first two."""
     parts = case.file.split("/")
-    return parts[0] if parts[0] == "jsonldContext" else "/".join(parts[:2])
+    return "/".join(parts[:2]) if parts[0] in _LARGE else parts[0]
 
 
 def subgroup(case: Case) -> str:
