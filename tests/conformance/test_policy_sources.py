@@ -44,6 +44,10 @@ GRANTS: dict[str, list[tuple[list[str], Doc]]] = {
     "reader": [(["read"], {"types": ["Car"], "attrs": {"only": ["speed"]}}), (["register"], {"types": ["Other"]})],
     "filtered": [(["register", "read"], {**BOTH, "q": 'kind=="bus"'})],
     "owner": [(["register", "read"], {"types": ["Car", "Other"]})],
+    "spared": [(["register", "read"], {"types": ["Car"]})],
+}
+PROHIBITED: dict[str, tuple[list[str], Doc]] = {
+    "spared": (["register", "read"], {"types": ["Car"], "attrs": {"only": ["secret"]}, "q": 'kind=="bus"'}),
 }
 
 
@@ -80,6 +84,9 @@ def write_city(city: Path) -> None:
             "valid": {"from": "2026-01-01T00:00:00Z", "until": "2036-01-01T00:00:00Z"},
             "permission": [{"action": actions, "target": target} for actions, target in grants],
         }
+        if name in PROHIBITED:
+            actions, target = PROHIBITED[name]
+            agreement["prohibition"] = [{"action": actions, "target": target}]
         (city / "agreements" / f"{name}.jsonld").write_text(json.dumps(agreement))
 
 
@@ -159,6 +166,9 @@ REGISTERED: list[tuple[str, Doc, int, str]] = [
     ("owner", CARS, 201, ""),
     ("owner", {"entities": [{"type": ["Car", "Other"]}]}, 201, ""),
     ("owner", {"propertyNames": ["speed"]}, 403, "any type"),
+    ("spared", NAMED, 201, ""),
+    ("spared", {**CARS, "propertyNames": ["speed", "secret"]}, 403, f"the attribute {SECRET} of the type {CAR}"),
+    ("spared", CARS, 403, f"all attributes of the type {CAR}"),
 ]
 
 
@@ -178,6 +188,18 @@ async def test_what_a_party_may_register_is_what_its_grants_cover(
         if (await call(governed, party, "POST", PATH, given("b", [covered]))).status == 201:
             changed = await call(governed, party, "PATCH", f"{PATH}/urn:r:b", {"information": [info]})
             assert (changed.status, changed.json["detail"]) == (403, answer.json["detail"].replace("r:a", "r:b"))
+
+
+async def test_what_a_prohibition_covers_is_not_shown(governed: Governed) -> None:
+    """Whatever its filter: of entities held elsewhere it cannot be known."""
+    cars: Doc = {"entities": [{"type": [CAR]}]}
+    both, one = {**cars, "propertyNames": [SPEED, SECRET]}, {**cars, "propertyNames": [SECRET]}
+    await keep(governed, [stored("both", [both]), stored("one", [one])])
+    found = await call(governed, "spared", "GET", f"{PATH}?type=Car")
+    assert [(one["id"], one["information"]) for one in found.json] == [("urn:r:both", [NAMED])]
+    assert (await call(governed, "spared", "GET", f"{PATH}?type=Car&attrs=secret")).json == []
+    assert (await call(governed, "spared", "GET", f"{PATH}/urn:r:one")).status == 404
+    assert len((await call(governed, "owner", "GET", f"{PATH}?type=Car&attrs=secret")).json) == 2
 
 
 async def test_without_a_token_or_a_grant_nothing_is_registered(governed: Governed) -> None:

@@ -19,6 +19,9 @@ TIME = ("tests/conformance/test_temporal_governed.py",)
 GONE = ("tests/broker/core/test_temporal_access.py",)
 CHANGES = ("tests/oracle/test_changes.py",)
 TOLD = ("tests/broker/workers/test_notifier.py",)
+BEATS = ("tests/broker/workers/test_beats.py",)
+SOURCES = ("tests/conformance/test_policy_sources.py",)
+TWINS = ("tests/conformance/test_policy_twin_sources.py",)
 WRITES = ("tests/conformance/test_policy_writes.py",)
 RULES = ("tests/policies/test_rego.py::test_opa_test_is_green",)
 TOKENS = ("tests/policies/test_token.py",)
@@ -64,6 +67,9 @@ _SOUGHT = "broker/store/temporal.py"
 _DRAFT = "broker/core/draft.py"
 _SUBSCRIPTION = "broker/core/subscription.py"
 _NOTIFIER = "broker/workers/notifier.py"
+_NOTIFY = "broker/workers/notify.py"
+_REACH = "broker/core/registration_access.py"
+_SEARCH = "broker/store/registration_search.py"
 _REGO = "policies/rego/datapolis/decision.rego"
 _CONSTRAINTS = "policies/rego/datapolis/constraints.rego"
 
@@ -276,12 +282,37 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(_NOTIFIER, "if all(m.shows(one.name) for m in masks)", "if True", TOLD),
     Mutant(
         _NOTIFIER,
-        "fires(subscription, replace(event, attrs=seen), shown(after, masks[-1]))",
-        "fires(subscription, replace(event, attrs=seen), after)",
+        "fires(subscription, replace(event, attrs=seen), shown(state, masks[-1]))",
+        "fires(subscription, replace(event, attrs=seen), state)",
         TOLD,
     ),
-    Mutant("broker/workers/notify.py", "doc = shown(after, masks[-1])", "doc = after", CHANGES),
-    Mutant("broker/workers/notify.py", "        if masks is None:\n", "        if False:\n", TOLD),
+    Mutant(_NOTIFY, "None if after is None else shown(after, masks[-1])", "after", CHANGES),
+    Mutant(_NOTIFY, "                before = shown(before, mask)\n", "                pass\n", TOLD),
+    Mutant(_NOTIFY, "        if masks is None:\n", "        if False:\n", TOLD),
+    Mutant(
+        _NOTIFY,
+        "return shown(document(view.id, view.types, view.scopes, view.names, view.segs), view.mask)",
+        "return document(view.id, view.types, view.scopes, view.names, view.segs)",
+        BEATS,
+    ),
+    # registrations
+    Mutant(_REACH, "[one for one in access.grants if one.filter == TRUE]", "list(access.grants)", SOURCES),
+    Mutant(_REACH, "barred = [one.types for one in self._prohibitions if name in one.attrs]", "barred = []", SOURCES),
+    Mutant(
+        _REACH,
+        "types = [one.types for one in self._grants if one.attrs == ALL]",
+        "types = [one.types for one in self._grants]",
+        SOURCES,
+    ),
+    Mutant(_REACH, '_HIDDEN = ("contextSourceInfo",)', "_HIDDEN = ()", SOURCES),
+    Mutant(_SEARCH, 'parts.append(f"(r.party = {params.text(party)} OR {shown})")', "pass", SOURCES),
+    Mutant("broker/ops/registrations.py", "    if lacking is not None:\n", "    if False:\n", SOURCES),
+    Mutant(
+        "broker/ops/csource_subscriptions.py",
+        "found = None if stored is None else registration_search.seen(stored, reach, party)",
+        "found = stored",
+        TWINS,
+    ),
     # who calls, and for how long
     Mutant(
         _TRUST,
