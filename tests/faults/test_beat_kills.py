@@ -55,6 +55,7 @@ async def test_kills_neither_double_an_instant_nor_shift_the_beat(
         "DATAPOLIS_ACCESS": "open",
         "DATAPOLIS_EGRESS_ALLOW": "127.0.0.0/8",
         "DATAPOLIS_SESSION_MS": "6000",
+        "DATAPOLIS_NOTIFY_TIMEOUT_S": "60",
     }
     both = [Worker(name, ["notify"], environment, tmp_path / f"{name}.log") for name in ("w1", "w2")]
     pool = Pool(pg.dsn("broker"), size=2)
