@@ -34,7 +34,7 @@ GROUPS = (
     "ContextSource/Registration",
     "jsonldContext",
 )
-"""Those of the table. Cases of notifications are timed by waits, and pass or fail by how busy the machine is: not these."""
+"""Those of the table. Not those of notifications: they are timed by waits, so how busy the machine is decides."""
 RESULTS = ROOT / "tests" / "conformance" / "RESULTS.md"
 Advance = Callable[[str, int], None]
 WORK = LOCAL / "conformance"
